@@ -1,0 +1,142 @@
+//! Operators that map each code on its own, and SOFTMAX.
+
+use super::exponential::{exp, exp_fixed_point, tanh as real_tanh};
+use super::operator::Operator;
+use super::quantization::range;
+use super::tensor::Fault;
+use super::Imported;
+use crate::frontend::schema::{builtin, LeakyReluOptions, SoftmaxOptions};
+use crate::ir::Quantization;
+use crate::ops::{
+    HardSwish, LeakyRelu, Logistic, Relu, ReluKind, ShortMultiplier, Softmax, Table, Tanh,
+};
+
+/// The quantization of the only operand and of the result, both of int8 codes.
+fn both_sides(op: &Operator) -> Option<(Quantization, Quantization)> {
+    let (x, y) = (op.codes(op.input(0)?), op.codes(op.output()));
+    Some((x?, y?))
+}
+
+/// That the result has the quantization that the reference kernel takes for granted.
+fn expect_output(op: &Operator, y: Quantization, scale: f32, zero_point: i32) -> Option<()> {
+    if y == (Quantization { scale, zero_point }) {
+        return Some(());
+    }
+    op.fail(Some(op.output()), Fault {
+        what: format!("its scale must be 1/{} and its zero point {zero_point}", 1.0 / scale),
+        advice: "TensorFlow Lite refuses such a model too; convert it again",
+    })
+}
+
+pub fn relu(op: &Operator) -> Imported {
+    let (x, y) = both_sides(op)?;
+    let (kind, range) = match op.builtin() {
+        builtin::RELU => (ReluKind::Relu, range(Some(0.0), None, y)),
+        builtin::RELU6 => (ReluKind::Relu6, range(Some(0.0), Some(6.0), y)),
+        _ => (ReluKind::ReluN1To1, range(Some(-1.0), Some(1.0), y)),
+    };
+    let relu = Relu {
+        kind,
+        input_zero_point: x.zero_point,
+        multiplier: op.multiplier(f64::from(x.scale / y.scale))?,
+        output_zero_point: y.zero_point,
+        range,
+    };
+    Some((relu.into(), vec![0]))
+}
+
+pub fn leaky_relu(op: &Operator) -> Imported {
+    let options = op.needed_options::<LeakyReluOptions>()?;
+    let (x, y) = both_sides(op)?;
+    let positive = op.multiplier(f64::from(x.scale / y.scale));
+    let negative = op.multiplier(f64::from(x.scale * options.alpha() / y.scale));
+    let leaky_relu = LeakyRelu {
+        input_zero_point: x.zero_point,
+        output_zero_point: y.zero_point,
+        positive: positive?,
+        negative: negative?,
+    };
+    Some((leaky_relu.into(), vec![0]))
+}
+
+pub fn hard_swish(op: &Operator) -> Imported {
+    let (x, y) = both_sides(op)?;
+    let fine_scale = (1.0 / 128.0) * x.scale;
+    let output_multiplier = short_multiplier(op, fine_scale / y.scale)?;
+    let reluish_multiplier = short_multiplier(op, fine_scale / (3.0 / 32768.0))?;
+    if output_multiplier.exponent > 0 {
+        return op.fail(Some(op.output()), Fault {
+            what: "its scale is too small for the operand's scale".into(),
+            advice: "TensorFlow Lite refuses such a model too; convert it again",
+        });
+    }
+    let hard_swish = HardSwish {
+        input_zero_point: x.zero_point,
+        output_zero_point: y.zero_point,
+        output_multiplier,
+        reluish_multiplier,
+    };
+    Some((hard_swish.into(), vec![0]))
+}
+
+/// The 16-bit multiplier nearest to the 32-bit one of a factor
+/// (`DownScaleInt32ToInt16Multiplier`).
+fn short_multiplier(op: &Operator, factor: f32) -> Option<ShortMultiplier> {
+    let long = op.multiplier(factor.into())?;
+    if !(-15..=15).contains(&long.shift) {
+        return op.fail(None, Fault {
+            what: format!("a rescaling factor of {factor:e} is out of range"),
+            advice: "its scales are not sane; convert it with more representative data",
+        });
+    }
+    let multiplier = (i64::from(long.multiplier) + (1 << 15)) >> 16;
+    Some(ShortMultiplier { multiplier: multiplier.min(i16::MAX.into()) as i16, exponent: long.shift })
+}
+
+pub fn logistic(op: &Operator) -> Imported {
+    let (x, y) = both_sides(op)?;
+    expect_output(op, y, 1.0 / 256.0, -128)?;
+    let table = table(x, y, |x| 1.0 / (1.0 + exp(f64::from(-x)) as f32));
+    Some((Logistic { table }.into(), vec![0]))
+}
+
+pub fn tanh(op: &Operator) -> Imported {
+    let (x, y) = both_sides(op)?;
+    expect_output(op, y, 1.0 / 128.0, 0)?;
+    let table = table(x, y, |x| real_tanh(f64::from(x)) as f32);
+    Some((Tanh { table }.into(), vec![0]))
+}
+
+/// The table of a function of real numbers, computed in float32 as TFLite's `LUTPopulate` does.
+fn table(x: Quantization, y: Quantization, function: impl Fn(f32) -> f32) -> Table {
+    let inverse_scale = 1.0 / y.scale;
+    Box::new(std::array::from_fn(|i| {
+        let code = i as i32 - 128;
+        let real = x.scale * (code - x.zero_point) as f32;
+        let rescaled = (function(real) * inverse_scale).round();
+        (rescaled + y.zero_point as f32) as i8
+    }))
+}
+
+pub fn softmax(op: &Operator) -> Imported {
+    let options = op.needed_options::<SoftmaxOptions>()?;
+    let (x, y) = both_sides(op)?;
+    expect_output(op, y, 1.0 / 256.0, -128)?;
+    // PreprocessSoftmaxScaling: differences with 5 integer bits and 26 fractional ones.
+    let factor = f64::from(options.beta()) * f64::from(x.scale) * f64::from(1 << 26);
+    let factor = op.multiplier(factor.min(f64::from(i32::MAX)))?;
+    if factor.shift < 1 {
+        return op.fail(None, Fault {
+            what: "its beta times the operand's scale is too small".into(),
+            advice: "TensorFlow Lite refuses such a model too; convert it again",
+        });
+    }
+    let reach = (31i64 << 26) >> factor.shift;
+    let exponentials = Box::new(std::array::from_fn(|distance| {
+        if distance as i64 > reach {
+            return 0;
+        }
+        exp_fixed_point(factor.apply(-(distance as i32)))
+    }));
+    Some((Softmax { exponentials }.into(), vec![0]))
+}

@@ -1,0 +1,43 @@
+//! MAX_POOL_2D: the highest code under the window, padding left out.
+//!
+//! Formula: TFLite's `reference_integer_ops/pooling.h` (`MaxPool`).
+
+use super::{pooling, Epilogue, Operator, TensorType, Value, Window};
+
+/// Operand: activations NHWC, int8. The result has the operand's quantization.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MaxPool2d {
+    /// The window's steps.
+    pub window: Window,
+    /// From the highest codes to codes: a clamp.
+    pub epilogue: Epilogue,
+}
+
+impl Operator for MaxPool2d {
+    fn kind(&self) -> &'static str {
+        "MAX_POOL_2D"
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
+        pooling::infer(&self.window, inputs[0])
+    }
+
+    fn eval(&self, inputs: &[&Value]) -> Vec<Value> {
+        pooling::eval(&self.window, inputs[0], |codes, channel| {
+            let highest = codes.iter().copied().max().unwrap_or(i8::MIN.into());
+            self.epilogue.apply(highest, channel)
+        })
+    }
+
+    fn epilogue(&self) -> Option<&Epilogue> {
+        Some(&self.epilogue)
+    }
+
+    fn epilogue_mut(&mut self) -> Option<&mut Epilogue> {
+        Some(&mut self.epilogue)
+    }
+
+    fn describe(&self) -> String {
+        self.window.to_string()
+    }
+}

@@ -1,0 +1,39 @@
+//! What AVERAGE_POOL_2D and MAX_POOL_2D have in common: windows over each channel on its own,
+//! with the padding left out.
+
+use super::{TensorType, Value, Window};
+
+/// The result's type for a window over activations NHWC of int8 codes.
+pub fn infer(window: &Window, input: &TensorType) -> Result<Vec<TensorType>, String> {
+    super::expect_codes(input)?;
+    let [n, h, w, c] = super::four_dimensions(input)?;
+    let [oh, ow] = window.output([h, w])?;
+    Ok(vec![TensorType::checked(input.dtype, [n, oh, ow, c])?])
+}
+
+/// `summary(codes under the window, channel)` for each element of the result.
+pub fn eval(window: &Window, input: &Value, summary: impl Fn(&[i32], usize) -> i32) -> Vec<Value> {
+    let [ty] = infer(window, &input.ty).expect("checked").try_into().expect("one result");
+    let x = input.ints();
+    let [n, ih, iw, channels] = input.ty.shape[..].try_into().expect("four dimensions");
+    let mut results = Vec::with_capacity(ty.elements());
+    let mut codes = Vec::new();
+    for b in 0..n {
+        for oy in 0..ty.shape[1] {
+            for ox in 0..ty.shape[2] {
+                for c in 0..channels {
+                    codes.clear();
+                    for ky in 0..window.size[0] {
+                        for kx in 0..window.size[1] {
+                            if let Some([y, x_]) = window.tap([ih, iw], [oy, ox], [ky, kx]) {
+                                codes.push(x[((b * ih + y) * iw + x_) * channels + c]);
+                            }
+                        }
+                    }
+                    results.push(summary(&codes, c));
+                }
+            }
+        }
+    }
+    vec![Value::from_ints(ty, results)]
+}
