@@ -1,0 +1,148 @@
+//! How operators are computed: each kernel lowers a node to a function of the loop IR.
+//!
+//! `portable` has a loop nest for every operator on any core. A kernel knows operators; no operator
+//! knows a kernel.
+
+pub mod portable;
+
+use crate::ir::{Graph, Node};
+use crate::loop_ir::{Access, Builder, Expr, Place};
+use crate::ops::{DType, TensorType, Value};
+
+/// A node in its graph: what a kernel is asked to compute.
+#[derive(Clone, Copy)]
+pub struct Layer<'a> {
+    /// The graph.
+    pub graph: &'a Graph,
+    /// The node.
+    pub node: &'a Node,
+}
+
+impl<'a> Layer<'a> {
+    /// The type of operand `index`.
+    pub fn input(&self, index: usize) -> &'a TensorType {
+        &self.graph.tensors[self.node.inputs[index]].ty
+    }
+
+    /// The type of the result.
+    pub fn output(&self) -> &'a TensorType {
+        &self.graph.tensors[self.node.outputs[0]].ty
+    }
+
+    /// Operand `index`, if it is there and a constant.
+    pub fn constant(&self, index: usize) -> Option<&'a Value> {
+        self.node.inputs.get(index).and_then(|&id| self.graph.constant(id))
+    }
+
+    /// The range of operand `index`'s elements: a constant's own, else its type's.
+    pub fn range(&self, index: usize) -> (i32, i32) {
+        match self.constant(index) {
+            Some(value) => {
+                let ints = value.ints();
+                let (min, max) = (ints.iter().min(), ints.iter().max());
+                (min.copied().unwrap_or(0), max.copied().unwrap_or(0))
+            }
+            None => self.input(index).dtype.range(),
+        }
+    }
+}
+
+/// What a parameter of a lowered function stands for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Binding {
+    /// The node's operand of that position, in memory.
+    Operand(usize),
+    /// The node's result of that position.
+    Result(usize),
+    /// Read-only data.
+    Constant {
+        /// What it holds, in words.
+        doc: String,
+        /// The contents.
+        value: Value,
+    },
+}
+
+/// A layer as code: the body, and what its parameters stand for.
+pub struct Lowering<'a> {
+    /// The layer.
+    pub layer: Layer<'a>,
+    /// The function under construction.
+    pub code: Builder,
+    /// One for each parameter.
+    pub bindings: Vec<Binding>,
+    /// What the function is called, before it is made unique.
+    pub name: String,
+    /// How it goes about it, in words.
+    pub doc: String,
+}
+
+impl<'a> Lowering<'a> {
+    /// An empty function for `layer`.
+    pub fn new(layer: Layer<'a>) -> Self {
+        let name = layer.node.op.kind().to_lowercase();
+        Lowering { layer, code: Builder::default(), bindings: Vec::new(), name, doc: String::new() }
+    }
+
+    /// A parameter for operand `index`, called `name`.
+    pub fn operand(&mut self, index: usize, name: &str) -> Place {
+        if let Some(value) = self.layer.constant(index) {
+            let tensor = &self.layer.graph.tensors[self.layer.node.inputs[index]].name;
+            return self.constant(name, format!("{name} '{tensor}'"), value.clone());
+        }
+        let bound = Binding::Operand(index);
+        // The same tensor twice is the same parameter.
+        let same = |b: &Binding| match b {
+            Binding::Operand(i) => self.layer.node.inputs[*i] == self.layer.node.inputs[index],
+            _ => false,
+        };
+        if let Some(param) = self.bindings.iter().position(same) {
+            return Place::Param(param);
+        }
+        let ty = self.layer.input(index);
+        self.bind(bound, name, ty, Access::Read)
+    }
+
+    /// A parameter for the result.
+    pub fn result(&mut self) -> Place {
+        if let Some(param) = self.bindings.iter().position(|b| *b == Binding::Result(0)) {
+            return Place::Param(param);
+        }
+        self.bind(Binding::Result(0), "output", self.layer.output(), Access::Write)
+    }
+
+    /// A parameter for read-only data.
+    pub fn constant(&mut self, name: &str, doc: String, value: Value) -> Place {
+        let ty = value.ty.clone();
+        self.bind(Binding::Constant { doc, value }, name, &ty, Access::Constant)
+    }
+
+    /// A parameter for a table of 32-bit numbers.
+    pub fn words(&mut self, name: &str, doc: &str, words: &[i32]) -> Place {
+        let ty = TensorType::new(DType::I32, [words.len()]);
+        self.constant(name, doc.to_string(), Value::from_ints(ty, words.iter().copied()))
+    }
+
+    fn bind(&mut self, binding: Binding, name: &str, ty: &TensorType, access: Access) -> Place {
+        self.bindings.push(binding);
+        self.code.param(name, ty.dtype, ty.elements(), access)
+    }
+}
+
+/// Emits `body` for `count` items, up to `width` at a time: a loop over whole blocks, then the
+/// rest at once. `body` gets the first item and the number of items.
+pub fn blocks(
+    code: &mut Builder,
+    count: usize,
+    width: usize,
+    mut body: impl FnMut(&mut Builder, Expr, usize),
+) {
+    let whole = count / width;
+    code.repeat("block", 0usize, whole, |code, block| {
+        let first = code.name("first", block * width);
+        body(code, first, width)
+    });
+    if count % width > 0 {
+        body(code, (whole * width).into(), count % width);
+    }
+}

@@ -1,0 +1,178 @@
+//! DEPTHWISE_CONV_2D: for each pixel, up to four channels at a time. Where all taps of a row are
+//! inside, they are written out; borders loop over the taps that are.
+
+use super::epilogue::EpilogueCode;
+use super::weights::{Offsets, Products};
+use super::window::Axis;
+use crate::kernels::{blocks, Lowering};
+use crate::loop_ir::{load, Builder, Expr, Place, Var};
+use crate::ops::DepthwiseConv2d;
+
+/// Channels computed side by side.
+const CHANNELS: usize = 4;
+/// A row of more taps than this is a loop.
+const UNROLLED_TAPS: usize = 8;
+
+/// Lowers a depthwise convolution.
+pub fn lower(lowering: &mut Lowering, op: &DepthwiseConv2d) {
+    let layer = lowering.layer;
+    let (input, filter, output) =
+        (&layer.input(0).shape, &layer.input(1).shape, &layer.output().shape);
+    let (channels, results) = (input[3], output[3]);
+    let [rows, columns] = Axis::both(&op.window, input, output);
+    let padded = !(rows.is_inside() && columns.is_inside());
+    let offsets = Offsets {
+        zero_point: op.input_zero_point,
+        padding_value: padded.then_some(op.padding_value),
+        weight_offset: 0,
+    };
+    let x = lowering.operand(0, "input");
+    let w = lowering.operand(1, "weights");
+    let taps = filter[1] * filter[2];
+    let products = Products::new(lowering, results, taps, offsets, |i| i % results);
+    let epilogue = EpilogueCode::new(lowering, &op.epilogue);
+    let out = lowering.result();
+    let nest = Nest {
+        rows,
+        columns,
+        channels,
+        multiplier: results / channels,
+        x,
+        w,
+        out,
+        products,
+        epilogue,
+    };
+
+    lowering.code.repeat("image", 0usize, input[0], |code, image| {
+        code.repeat("y", 0usize, rows.output, |code, y| {
+            let (ky_from, ky_to) = rows.clip(code, "ky", &y);
+            let line = Line { image: &image, y: &y, ky: (&ky_from, &ky_to) };
+            let (first, end) = columns.inside();
+            if filter[2] > UNROLLED_TAPS || first == end {
+                code.repeat("x", 0usize, columns.output, |code, x| nest.pixel(code, &line, &x, true));
+                return;
+            }
+            // Left of `first` and from `end` on, some taps of a row are outside.
+            if !columns.is_inside() {
+                code.repeat("side", 0usize, 2usize, |code, side| {
+                    let from = code.name("x_from", &side * end);
+                    let to = code.name("x_to", &side * (columns.output - first) + first);
+                    code.repeat("x", from, to, |code, x| nest.pixel(code, &line, &x, true));
+                });
+            }
+            code.repeat("x", first, end, |code, x| nest.pixel(code, &line, &x, false));
+        });
+    });
+}
+
+struct Nest {
+    rows: Axis,
+    columns: Axis,
+    channels: usize,
+    /// Results a channel.
+    multiplier: usize,
+    x: Place,
+    w: Place,
+    out: Place,
+    products: Products,
+    epilogue: EpilogueCode,
+}
+
+/// A row of results, and which rows of taps are inside.
+struct Line<'a> {
+    image: &'a Expr,
+    y: &'a Expr,
+    ky: (&'a Expr, &'a Expr),
+}
+
+impl Nest {
+    /// All channels of one pixel; at a `border`, with as many taps a row as are inside.
+    fn pixel(&self, code: &mut Builder, line: &Line, x: &Expr, border: bool) {
+        let results = self.channels * self.multiplier;
+        let pixel = (line.image * self.rows.output + line.y) * self.columns.output + x;
+        let pixel = code.name("pixel", pixel * results);
+        let columns = match border {
+            true => Some(self.columns.clip(code, "kx", x)),
+            false => None,
+        };
+        if self.multiplier == 1 {
+            blocks(code, self.channels, CHANNELS, |code, first, width| {
+                self.block(code, line, x, &columns, &first, &first, width, &pixel);
+            });
+        } else {
+            code.repeat("channel", 0usize, self.channels, |code, channel| {
+                blocks(code, self.multiplier, CHANNELS, |code, first, width| {
+                    let first = code.name("result", &channel * self.multiplier + first);
+                    self.block(code, line, x, &columns, &channel, &first, width, &pixel);
+                });
+            });
+        }
+    }
+
+    /// `width` results from `result` on, of the channels from `channel` on (or of that channel
+    /// alone, where a channel has several results).
+    #[allow(clippy::too_many_arguments)]
+    fn block(
+        &self,
+        code: &mut Builder,
+        line: &Line,
+        x: &Expr,
+        columns: &Option<(Expr, Expr)>,
+        channel: &Expr,
+        result: &Expr,
+        width: usize,
+        pixel: &Expr,
+    ) {
+        let Nest { rows, channels, .. } = *self;
+        let results = channels * self.multiplier;
+        let accumulators: Vec<_> = (0..width)
+            .map(|j| {
+                let start = match self.products.bias {
+                    Some(bias) => load(bias, result + j),
+                    None => 0.into(),
+                };
+                code.accumulator(&format!("acc{j}"), start)
+            })
+            .collect();
+        let read = if self.multiplier == 1 { width } else { 1 };
+        code.repeat("ky", line.ky.0, line.ky.1, |code, ky| {
+            let row = (line.image * rows.input + rows.position(line.y, &ky)) * self.columns.input;
+            let row = code.name("row", row);
+            let taps = code.name("taps", ky * self.columns.size);
+            match columns {
+                Some((from, to)) => code.repeat("kx", from, to, |code, kx| {
+                    let at = (&row + self.columns.position(x, &kx)) * channels + channel;
+                    let xs = code.view("xs", self.x, at, read);
+                    let ws = code.view("ws", self.w, (&taps + kx) * results + result, width);
+                    self.tap(code, &accumulators, xs, 0, ws, 0);
+                }),
+                None => {
+                    let last = self.columns.size - 1;
+                    let step = self.columns.dilation * channels;
+                    let at = (&row + self.columns.position(x, &0usize.into())) * channels + channel;
+                    let xs = code.view("xs", self.x, at, last * step + read);
+                    let ws = code.view("ws", self.w, &taps * results + result, last * results + width);
+                    for kx in 0..self.columns.size {
+                        self.tap(code, &accumulators, xs, kx * step, ws, kx * results);
+                    }
+                }
+            }
+        });
+        for (j, acc) in accumulators.into_iter().enumerate() {
+            let channel = result + j;
+            let value = self.epilogue.apply(acc, &channel);
+            code.store(self.out, pixel + channel, value);
+        }
+    }
+
+    /// One tap of each accumulator.
+    fn tap(&self, code: &mut Builder, accumulators: &[Var], xs: Place, x: usize, ws: Place, w: usize) {
+        let shared = (self.multiplier > 1)
+            .then(|| code.name("x_k", load(xs, x) - self.products.offset));
+        for (j, acc) in accumulators.iter().enumerate() {
+            let x = shared.clone().unwrap_or_else(|| load(xs, x + j) - self.products.offset);
+            code.update(*acc, self.products.update, x * load(ws, w + j));
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! A loop nest for every operator, on any core: safe code that compilers do well with.
+
+mod binary;
+mod conv_2d;
+mod copy;
+mod depthwise_conv_2d;
+mod elementwise;
+mod epilogue;
+mod fully_connected;
+mod mean;
+mod nest;
+mod pool_2d;
+mod softmax;
+mod weights;
+mod window;
+
+use super::{Layer, Lowering};
+use crate::ops::{Op, Operator};
+
+/// The layer as a loop nest.
+pub fn lower(layer: Layer) -> Lowering {
+    let mut lowering = Lowering::new(layer);
+    let l = &mut lowering;
+    match &layer.node.op {
+        Op::Add(op) => binary::lower_add(l, op),
+        Op::AveragePool2d(op) => pool_2d::lower_average(l, op),
+        Op::Concatenation(op) => copy::lower_concatenation(l, op),
+        Op::Conv2d(op) => conv_2d::lower(l, op),
+        Op::DepthwiseConv2d(op) => depthwise_conv_2d::lower(l, op),
+        Op::Dequantize(op) => elementwise::lower_dequantize(l, op),
+        Op::FullyConnected(op) => fully_connected::lower(l, op),
+        Op::MaxPool2d(op) => pool_2d::lower_max(l, op),
+        Op::Mean(op) => mean::lower(l, op),
+        Op::Mul(op) => binary::lower_mul(l, op),
+        Op::Pack(op) => copy::lower_pack(l, op),
+        Op::Pad(op) => copy::lower_pad(l, op),
+        Op::Quantize(op) if op.stages().is_none() => elementwise::lower_quantize(l, op),
+        Op::Reshape(_) => copy::lower_reshape(l),
+        Op::ResizeNearestNeighbor(op) => copy::lower_resize_nearest_neighbor(l, op),
+        Op::Shape(_) => unreachable!("shapes are constants"),
+        Op::Softmax(op) => softmax::lower(l, op),
+        Op::StridedSlice(op) => copy::lower_strided_slice(l, op),
+        Op::Transpose(op) => copy::lower_transpose(l, op),
+        op => elementwise::lower_stages(l, op.stages().expect("the others map codes")),
+    }
+    lowering
+}

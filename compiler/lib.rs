@@ -1,0 +1,87 @@
+//! Compiles quantized `.tflite` models to source code for microcontrollers: no interpreter, no
+//! heap, memory planned to the byte, the same output bytes as TensorFlow Lite's reference kernels.
+//!
+//! ```text
+//! bytes → frontend → Graph (integers only) → passes → plan → loop IR → backend → files
+//! ```
+//!
+//! This library is pure: bytes and options go in, text comes out. `main.rs` and `build_script.rs`
+//! are the doors to the outside. `ARCHITECTURE.md` shows the whole way on one page.
+
+#![warn(missing_docs)]
+
+pub mod backend;
+pub mod frontend;
+pub mod harness;
+pub mod ir;
+pub mod kernels;
+pub mod loop_ir;
+pub mod ops;
+pub mod passes;
+pub mod plan;
+pub mod target;
+
+use frontend::Problems;
+use ir::Graph;
+use loop_ir::Program;
+use target::Target;
+
+/// What the compiler is to do with a model.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The core that the code is for.
+    pub target: Target,
+    /// The model's file name without folders, for the banner.
+    pub model: String,
+    /// The command line's arguments that shaped the output, for the banner: what to run again.
+    pub arguments: String,
+}
+
+/// A compiled model, at every stage.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// The graph as imported.
+    pub imported: Graph,
+    /// The graph after the passes.
+    pub graph: Graph,
+    /// The code, verified.
+    pub program: Program,
+    /// The model file's SHA-256, in hexadecimal.
+    pub sha256: String,
+}
+
+/// Compiles the bytes of a `.tflite` file.
+///
+/// # Errors
+/// Everything in the model that can't be compiled, at once.
+pub fn compile(model: &[u8], options: &Options) -> Result<Compiled, Problems> {
+    let imported = frontend::import(model)?;
+    let graph = passes::run(imported.clone(), &options.target);
+    let program = plan::program(&graph, &options.target);
+    if let Err(error) = loop_ir::verify(&program) {
+        panic!("bug in tflc: the verifier rejects the code for {}: {error}", options.model);
+    }
+    Ok(Compiled { imported, graph, program, sha256: sha256(model) })
+}
+
+impl Compiled {
+    /// The model as one Rust file.
+    pub fn rust(&self, options: &Options) -> String {
+        backend::rust::print(&self.program, &self.banner(options))
+    }
+
+    fn banner(&self, options: &Options) -> backend::Banner {
+        backend::Banner {
+            model: options.model.clone(),
+            sha256: self.sha256.clone(),
+            arguments: options.arguments.clone(),
+            target: options.target.name.clone(),
+            macs: self.graph.macs(),
+        }
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,475 @@
+//! Proves that a program can't fault: every index within its buffer, every sum and product within
+//! 32 bits, every stored value within its element type, every argument within what the runtime's
+//! functions ask for.
+//!
+//! By intervals: each value is known by its lowest and highest value, a loop is looked at once
+//! with its counter anywhere in its range. Where that proves too little (borders, where bounds
+//! depend on the counter), the outermost loop's range is split in halves, down to single rounds,
+//! then the next inner loop's.
+
+use std::collections::BTreeMap;
+
+use super::{Access, Arg, Binary, Expr, Function, Intrinsic, Place, Program, Region, Stmt, Ty, Update, Var};
+use crate::ops::DType;
+
+/// Checks a program. `Ok` promises that the backends' code neither faults nor overflows.
+///
+/// # Errors
+/// The first thing that can't be proved, with the function and the place in it. That is a bug in a
+/// kernel, not a fault of the model.
+pub fn verify(program: &Program) -> Result<(), String> {
+    for border in program.inputs.iter().chain(&program.outputs) {
+        check_region(program, border.region)?;
+    }
+    for call in &program.calls {
+        let function = &program.functions[call.function];
+        check_call(program, function, &call.args)
+            .and_then(|ranges| Checker::new(function, ranges).check())
+            .map_err(|error| format!("{}: {error}", function.name))?;
+    }
+    Ok(())
+}
+
+fn check_region(program: &Program, region: Region) -> Result<(), String> {
+    let len = program.memories[region.memory].len;
+    if region.offset + region.len > len {
+        return Err(format!("{region:?} lies outside of memory of {len}"));
+    }
+    Ok(())
+}
+
+/// The ranges of the elements of each argument.
+fn check_call(program: &Program, function: &Function, args: &[Arg]) -> Result<Vec<Range>, String> {
+    if args.len() != function.params.len() {
+        return Err(format!("{} arguments for {} parameters", args.len(), function.params.len()));
+    }
+    let mut ranges = Vec::new();
+    for (i, (param, arg)) in function.params.iter().zip(args).enumerate() {
+        let (dtype, len, range) = match *arg {
+            Arg::Region(region) => {
+                check_region(program, region)?;
+                let overlaps = |other: &Arg| matches!(other, Arg::Region(r) if r.overlaps(region));
+                if param.access == Access::Constant {
+                    return Err(format!("memory for the constant '{}'", param.name));
+                }
+                let written = |j: usize| function.params[j].access == Access::Write;
+                let clash = (0..i).find(|&j| overlaps(&args[j]) && (written(i) || written(j)));
+                if let Some(j) = clash {
+                    return Err(format!("'{}' lies over '{}'", param.name, function.params[j].name));
+                }
+                let dtype = program.memories[region.memory].dtype;
+                (dtype, region.len, elements(dtype))
+            }
+            Arg::Constant(index) => {
+                let constant = &program.constants[index];
+                if param.access != Access::Constant {
+                    return Err(format!("a constant for '{}'", param.name));
+                }
+                (constant.dtype, constant.len(), contents(constant.dtype, &constant.bytes))
+            }
+        };
+        if (dtype, len) != (param.dtype, param.len) {
+            return Err(format!("'{}' is bound to {len} {dtype}", param.name));
+        }
+        ranges.push(range);
+    }
+    Ok(ranges)
+}
+
+impl Region {
+    /// Whether the two share an element.
+    pub fn overlaps(self, other: Region) -> bool {
+        self.memory == other.memory
+            && self.offset < other.offset + other.len
+            && other.offset < self.offset + self.len
+    }
+}
+
+fn elements(dtype: DType) -> Range {
+    match dtype {
+        DType::I64 | DType::F32 => INT,
+        dtype => Range::new(dtype.range().0, dtype.range().1),
+    }
+}
+
+fn contents(dtype: DType, bytes: &[u8]) -> Range {
+    let ints: Vec<i64> = match dtype {
+        DType::I8 => bytes.iter().map(|&b| b as i8 as i64).collect(),
+        DType::I32 => (bytes.chunks_exact(4))
+            .map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]) as i64)
+            .collect(),
+        dtype => return elements(dtype),
+    };
+    let (lo, hi) = (ints.iter().min(), ints.iter().max());
+    Range { lo: lo.copied().unwrap_or(0), hi: hi.copied().unwrap_or(0) }
+}
+
+/// The values from `lo` to `hi`, both included.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Range {
+    lo: i64,
+    hi: i64,
+}
+
+const INT: Range = Range { lo: i32::MIN as i64, hi: i32::MAX as i64 };
+/// Indices are 32 bits wide on the targets; half of that keeps their sums from wrapping.
+const INDEX: Range = Range { lo: 0, hi: i32::MAX as i64 };
+
+impl Range {
+    fn new(lo: impl Into<i64>, hi: impl Into<i64>) -> Range {
+        Range { lo: lo.into(), hi: hi.into() }
+    }
+
+    fn exactly(value: i64) -> Range {
+        Range { lo: value, hi: value }
+    }
+
+    fn plus(self, other: Range) -> Range {
+        Range { lo: self.lo + other.lo, hi: self.hi + other.hi }
+    }
+
+    fn hull(self, other: Range) -> Range {
+        Range { lo: self.lo.min(other.lo), hi: self.hi.max(other.hi) }
+    }
+
+    fn within(self, other: Range) -> bool {
+        other.lo <= self.lo && self.hi <= other.hi
+    }
+
+    /// The hull of a function's values at the corners of its arguments' ranges: its range, if it
+    /// is monotone in each argument.
+    fn corners<const N: usize>(args: [Range; N], f: impl Fn([i64; N]) -> i64) -> Range {
+        let corner = |mask: usize| {
+            f(std::array::from_fn(|i| if mask >> i & 1 == 0 { args[i].lo } else { args[i].hi }))
+        };
+        (1..1 << N).fold(Range::exactly(corner(0)), |r, mask| r.hull(Range::exactly(corner(mask))))
+    }
+}
+
+/// What a piece of code adds to an accumulator from outside.
+#[derive(Clone, Copy)]
+struct Delta {
+    /// In all.
+    total: Range,
+    /// At any moment on the way.
+    extent: Range,
+    /// The highest value that it may be raised to by [`Update::Max`].
+    max: Option<Range>,
+    /// Whether some of it wraps.
+    wraps: bool,
+}
+
+const NOTHING: Delta = Delta {
+    total: Range { lo: 0, hi: 0 },
+    extent: Range { lo: 0, hi: 0 },
+    max: None,
+    wraps: false,
+};
+
+impl Delta {
+    fn then(self, next: Delta) -> Delta {
+        Delta {
+            total: self.total.plus(next.total),
+            extent: self.extent.hull(self.total.plus(next.extent)),
+            max: match (self.max, next.max) {
+                (Some(a), Some(b)) => Some(a.hull(b)),
+                (a, b) => a.or(b),
+            },
+            wraps: self.wraps || next.wraps,
+        }
+    }
+
+    fn times(self, count: Range) -> Delta {
+        let before_last = Range::new(0, count.hi - 1);
+        let partial = Range::corners([self.total, before_last], |[x, n]| x * n);
+        Delta {
+            total: Range::corners([self.total, count], |[x, n]| x * n),
+            extent: partial.plus(self.extent.hull(Range::exactly(0))),
+            ..self
+        }
+    }
+
+    fn apply(self, value: Range) -> Result<Range, String> {
+        if let Some(max) = self.max {
+            return Ok(Range { lo: value.lo, hi: value.hi.max(max.hi) });
+        }
+        if self.wraps {
+            return Ok(INT);
+        }
+        if !value.plus(self.extent).within(INT) {
+            return Err("an accumulator may leave 32 bits".into());
+        }
+        Ok(value.plus(self.total))
+    }
+}
+
+type Deltas = BTreeMap<usize, Delta>;
+
+struct Checker<'a> {
+    function: &'a Function,
+    /// Of each parameter's elements.
+    elements: Vec<Range>,
+    /// Of each named value.
+    values: Vec<Range>,
+    /// Of each view: the parameter, and the number of elements.
+    views: Vec<(usize, Range)>,
+}
+
+impl<'a> Checker<'a> {
+    fn new(function: &'a Function, elements: Vec<Range>) -> Self {
+        let count = function.names.len();
+        Checker {
+            function,
+            elements,
+            values: vec![Range::exactly(0); count],
+            views: vec![(0, Range::exactly(0)); count],
+        }
+    }
+
+    fn check(mut self) -> Result<(), String> {
+        self.block(&self.function.body, true).map(|_| ())
+    }
+
+    fn name(&self, var: Var) -> &'a str {
+        &self.function.names[var.id]
+    }
+
+    /// Checks statements; `split` says whether loops may be split to prove more.
+    fn block(&mut self, body: &'a [Stmt], split: bool) -> Result<Deltas, String> {
+        let mut deltas = Deltas::new();
+        let mut own = Vec::new();
+        for stmt in body {
+            match stmt {
+                Stmt::Let(var, value) if var.ty == Ty::Real => self.reals(value)?,
+                Stmt::Let(var, value) => self.values[var.id] = self.range(value)?,
+                Stmt::Accumulator(var, value) => {
+                    self.values[var.id] = self.range(value)?;
+                    own.push(var.id);
+                }
+                Stmt::Update(var, update, value) => {
+                    let value = self.range(value)?;
+                    let delta = match update {
+                        Update::Max => Delta { max: Some(value), ..NOTHING },
+                        _ => Delta {
+                            total: value,
+                            extent: value.hull(Range::exactly(0)),
+                            max: None,
+                            wraps: *update == Update::WrappingAdd,
+                        },
+                    };
+                    self.accumulate(&own, &mut deltas, var.id, delta)?;
+                }
+                Stmt::View { var, of, at, len } => {
+                    let (at, len) = (self.range(at)?, self.range(len)?);
+                    let (param, available) = self.place(*of);
+                    if at.hi + len.hi > available.lo {
+                        let name = self.name(*var);
+                        return Err(format!("view '{name}' may end at {}", at.hi + len.hi));
+                    }
+                    self.views[var.id] = (param, len);
+                }
+                Stmt::Store { to, at, value } => {
+                    let param = self.index(*to, at)?;
+                    let dtype = self.function.params[param].dtype;
+                    if self.function.params[param].access != Access::Write {
+                        return Err(format!("'{}' is written", self.function.params[param].name));
+                    }
+                    match value {
+                        Expr::Load(from, at) if self.function.params[self.place(*from).0].dtype == dtype => {
+                            self.index(*from, at)?;
+                        }
+                        value if dtype == DType::F32 => self.reals(value)?,
+                        value => {
+                            let range = self.range(value)?;
+                            if !range.within(elements(dtype)) {
+                                return Err(format!("{} to {} is stored as {dtype}", range.lo, range.hi));
+                            }
+                        }
+                    }
+                }
+                Stmt::For { var, from, to, body } => {
+                    let (from, to) = (self.range(from)?, self.range(to)?);
+                    for (id, delta) in self.repeat(*var, from, to, body, split)? {
+                        self.accumulate(&own, &mut deltas, id, delta)?;
+                    }
+                }
+            }
+        }
+        Ok(deltas)
+    }
+
+    fn accumulate(
+        &mut self,
+        own: &[usize],
+        deltas: &mut Deltas,
+        id: usize,
+        delta: Delta,
+    ) -> Result<(), String> {
+        if own.contains(&id) {
+            let value = delta.apply(self.values[id]);
+            self.values[id] = value.map_err(|e| format!("'{}': {e}", self.function.names[id]))?;
+        } else {
+            let sum = deltas.entry(id).or_insert(NOTHING);
+            *sum = sum.then(delta);
+        }
+        Ok(())
+    }
+
+    fn repeat(
+        &mut self,
+        var: Var,
+        from: Range,
+        to: Range,
+        body: &'a [Stmt],
+        split: bool,
+    ) -> Result<Deltas, String> {
+        if to.hi <= from.lo {
+            return Ok(Deltas::new());
+        }
+        self.values[var.id] = Range { lo: from.lo, hi: to.hi - 1 };
+        let count = Range { lo: (to.lo - from.hi).max(0), hi: to.hi - from.lo };
+        let whole = self.block(body, split && count == Range::exactly(1));
+        let error = match whole {
+            Ok(deltas) => return Ok(deltas.into_iter().map(|(id, d)| (id, d.times(count))).collect()),
+            Err(error) => error,
+        };
+        if !split || count.lo != count.hi || count.hi == 1 {
+            let name = self.name(var);
+            return Err(format!("{error}; for {name} in {}..{}", from.lo, to.hi));
+        }
+        let middle = Range::exactly(from.lo + count.hi / 2);
+        let mut deltas = self.repeat(var, from, middle, body, true)?;
+        for (id, delta) in self.repeat(var, middle, to, body, true)? {
+            let sum = deltas.entry(id).or_insert(NOTHING);
+            *sum = sum.then(delta);
+        }
+        Ok(deltas)
+    }
+
+    /// The parameter behind a place, and how many elements it has.
+    fn place(&self, place: Place) -> (usize, Range) {
+        match place {
+            Place::Param(index) => (index, Range::exactly(self.function.params[index].len as i64)),
+            Place::View(var) => self.views[var.id],
+        }
+    }
+
+    /// Checks an index; yields the parameter that it goes into.
+    fn index(&self, place: Place, at: &Expr) -> Result<usize, String> {
+        let at = self.range(at)?;
+        let (param, len) = self.place(place);
+        if at.lo < 0 || at.hi >= len.lo {
+            let name = match place {
+                Place::Param(index) => &self.function.params[index].name,
+                Place::View(var) => &self.function.names[var.id],
+            };
+            return Err(format!("{name}[{}..={}] of {}", at.lo, at.hi, len.lo));
+        }
+        Ok(param)
+    }
+
+    /// Checks an expression that yields a real number.
+    fn reals(&self, expr: &Expr) -> Result<(), String> {
+        match expr {
+            Expr::Real(_) => Ok(()),
+            Expr::Var(var) if var.ty == Ty::Real => Ok(()),
+            Expr::Load(place, at) => self.index(*place, at).map(|_| ()),
+            Expr::Call(Intrinsic::Dequantize, args) => {
+                self.range(&args[0])?;
+                self.reals(&args[1])?;
+                self.range(&args[2]).map(|_| ())
+            }
+            other => Err(format!("{other:?} is no real number")),
+        }
+    }
+
+    /// The range of an integer or an index.
+    fn range(&self, expr: &Expr) -> Result<Range, String> {
+        let range = match expr {
+            Expr::Int(value) => Range::exactly(*value as i64),
+            Expr::Index(value) => Range::exactly(*value as i64),
+            Expr::Real(_) => return Err("a real number among integers".into()),
+            Expr::Var(var) => self.values[var.id],
+            Expr::Load(place, at) => self.elements[self.index(*place, at)?],
+            Expr::Binary(op, a, b) => {
+                if a.ty() != b.ty() && *op != Binary::ShiftLeft {
+                    return Err(format!("{a:?} and {b:?} are of different types"));
+                }
+                self.binary(*op, self.range(a)?, self.range(b)?)
+            }
+            Expr::Call(Intrinsic::Quantize, args) => {
+                self.reals(&args[0])?;
+                self.reals(&args[1])?;
+                self.range(&args[2])?;
+                INT
+            }
+            Expr::Call(intrinsic, args) => {
+                let args = args.iter().map(|arg| self.range(arg)).collect::<Result<Vec<_>, _>>()?;
+                call(*intrinsic, &args)?
+            }
+            Expr::ToInt(index) => self.range(index)?,
+            Expr::ToIndex(int) => self.range(int)?,
+        };
+        let bounds = if expr.ty() == Ty::Index { INDEX } else { INT };
+        if !range.within(bounds) {
+            return Err(format!("{} to {} is out of range", range.lo, range.hi));
+        }
+        Ok(range)
+    }
+
+    fn binary(&self, op: Binary, a: Range, b: Range) -> Range {
+        let wrapping = |range: Range| if range.within(INT) { range } else { INT };
+        match op {
+            Binary::Add => a.plus(b),
+            Binary::Sub => Range { lo: a.lo - b.hi, hi: a.hi - b.lo },
+            Binary::Mul => Range::corners([a, b], |[a, b]| a * b),
+            Binary::WrappingAdd => wrapping(a.plus(b)),
+            Binary::SaturatingSub => Range { lo: (a.lo - b.hi).max(0), hi: (a.hi - b.lo).max(0) },
+            Binary::Div => Range { lo: a.lo / b.hi.max(1), hi: a.hi / b.lo.max(1) },
+            Binary::Min => Range { lo: a.lo.min(b.lo), hi: a.hi.min(b.hi) },
+            Binary::Max => Range { lo: a.lo.max(b.lo), hi: a.hi.max(b.hi) },
+            Binary::ShiftLeft => wrapping(Range::corners([a, b], |[a, b]| a << b.clamp(0, 31))),
+        }
+    }
+}
+
+/// The range of a runtime function's result, its arguments checked.
+fn call(intrinsic: Intrinsic, args: &[Range]) -> Result<Range, String> {
+    let asks = |holds: bool, what: &str| match holds {
+        true => Ok(()),
+        false => Err(format!("{} wants {what}: {args:?}", intrinsic.name())),
+    };
+    let apply = |values: &[i64]| {
+        intrinsic.apply(&values.iter().map(|&x| x as i32).collect::<Vec<_>>()) as i64
+    };
+    Ok(match intrinsic {
+        Intrinsic::DoublingHighMul => Range::corners([args[0], args[1]], |x| apply(&x)),
+        Intrinsic::RoundingShiftRight => {
+            asks(args[1].within(Range::new(0, 63)), "a shift of 0 to 63")?;
+            Range::corners([args[0], args[1]], |x| apply(&x))
+        }
+        Intrinsic::Requantize => {
+            asks(args[2].within(Range::new(-31, 30)), "a shift of −31 to 30")?;
+            let left = args[2].hi.max(0);
+            if !Range::corners([args[0]], |[x]| x << left).within(INT) {
+                return Ok(INT);
+            }
+            Range::corners([args[0], args[1], args[2]], |x| apply(&x))
+        }
+        Intrinsic::RequantizeDown => {
+            asks(args[1].lo > i32::MIN as i64, "a multiplier above −2^31")?;
+            asks(args[2].within(Range::new(1, 31)), "a shift of 1 to 31")?;
+            Range::corners([args[0], args[1], args[2]], |x| apply(&x))
+        }
+        Intrinsic::DivideRounded => {
+            asks(args[1].lo > 0, "a positive count")?;
+            Range::corners([args[0], args[1]], |x| apply(&x))
+        }
+        Intrinsic::LeadingZeros => {
+            asks(args[0].lo >= 0, "no negative number")?;
+            Range::corners([args[0]], |x| apply(&x))
+        }
+        Intrinsic::Reciprocal => Range::new(0, i32::MAX),
+        Intrinsic::Quantize | Intrinsic::Dequantize => unreachable!("takes reals"),
+    })
+}
