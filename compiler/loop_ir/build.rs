@@ -8,12 +8,20 @@ use crate::ops::DType;
 pub struct Builder {
     params: Vec<Param>,
     names: Vec<String>,
-    open: Vec<Vec<Stmt>>,
+    /// The body and the loops around the next statement, outermost first.
+    open: Vec<Scope>,
+}
+
+#[derive(Debug, Default)]
+struct Scope {
+    body: Vec<Stmt>,
+    /// Positions of the names that end with it.
+    names: Vec<usize>,
 }
 
 impl Default for Builder {
     fn default() -> Self {
-        Builder { params: Vec::new(), names: Vec::new(), open: vec![Vec::new()] }
+        Builder { params: Vec::new(), names: Vec::new(), open: vec![Scope::default()] }
     }
 }
 
@@ -27,16 +35,24 @@ impl Builder {
     }
 
     fn var(&mut self, name: &str, ty: Ty) -> Var {
+        let visible = self.open.iter().flat_map(|scope| &scope.names);
         let taken = |name: &str| {
-            self.names.iter().any(|n| n == name) || self.params.iter().any(|p| p.name == name)
+            visible.clone().any(|&id| self.names[id] == name)
+                || self.params.iter().any(|param| param.name == name)
         };
         let name = unique(name, taken);
+        let id = self.names.len();
         self.names.push(name);
-        Var { id: self.names.len() - 1, ty }
+        self.scope().names.push(id);
+        Var { id, ty }
+    }
+
+    fn scope(&mut self) -> &mut Scope {
+        self.open.last_mut().expect("the body")
     }
 
     fn push(&mut self, stmt: Stmt) {
-        self.open.last_mut().expect("the body").push(stmt);
+        self.scope().body.push(stmt);
     }
 
     /// Names a value; constants and names stay as they are.
@@ -89,17 +105,17 @@ impl Builder {
             (Some(first), Some(end)) if first + 1 == end => return body(self, from),
             _ => {}
         }
+        self.open.push(Scope::default());
         let var = self.var(name, Ty::Index);
-        self.open.push(Vec::new());
         body(self, var.into());
-        let body = self.open.pop().expect("just opened");
+        let Scope { body, .. } = self.open.pop().expect("just opened");
         self.push(Stmt::For { var, from, to, body });
     }
 
     /// The finished function.
     pub fn finish(self, name: String, doc: Vec<String>) -> Function {
-        let [body] = self.open.try_into().expect("all loops are closed");
-        Function { name, doc, params: self.params, names: self.names, body }
+        let [scope] = <[Scope; 1]>::try_from(self.open).expect("all loops are closed");
+        Function { name, doc, params: self.params, names: self.names, body: scope.body }
     }
 }
 

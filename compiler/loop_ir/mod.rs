@@ -224,7 +224,7 @@ pub struct Function {
     pub doc: Vec<String>,
     /// The buffers.
     pub params: Vec<Param>,
-    /// The names of its values, by [`Var::id`], unique within the function.
+    /// The names of its values, by [`Var::id`]; a loop's names are free again behind it.
     pub names: Vec<String>,
     /// The steps.
     pub body: Vec<Stmt>,

@@ -95,6 +95,7 @@ fn elements(dtype: DType) -> Range {
 fn contents(dtype: DType, bytes: &[u8]) -> Range {
     let ints: Vec<i64> = match dtype {
         DType::I8 => bytes.iter().map(|&b| b as i8 as i64).collect(),
+        DType::U8 => bytes.iter().map(|&b| b as i64).collect(),
         DType::I32 => (bytes.chunks_exact(4))
             .map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]) as i64)
             .collect(),

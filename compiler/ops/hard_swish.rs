@@ -22,7 +22,7 @@ pub struct HardSwish {
 pub struct ShortMultiplier {
     /// The significand.
     pub multiplier: i16,
-    /// Left shift when positive, rounding right shift when negative; −15 to 15.
+    /// Left shift when positive, rounding right shift when negative; −31 to 30.
     pub exponent: i32,
 }
 
@@ -39,14 +39,14 @@ impl HardSwish {
         gate = doubling_high_mul_rounded(gate, multiplier.into());
         gate = match exponent {
             1.. => saturate((gate as i64) << 1),
-            _ => tflc_rt::rounding_shift_right(gate, exponent.unsigned_abs()),
+            _ => rounding_shift_right(gate, exponent.unsigned_abs()),
         };
         // (x + 3) / 6, from 0 to 1.
         gate = (gate + (1 << 15)) >> 1;
 
         let product = doubling_high_mul_truncated(gate, value);
         let shift = self.output_multiplier.exponent.unsigned_abs();
-        let result = tflc_rt::rounding_shift_right(product, shift) + self.output_zero_point;
+        let result = rounding_shift_right(product, shift) + self.output_zero_point;
         result.clamp(i8::MIN.into(), i8::MAX.into())
     }
 }
@@ -64,6 +64,13 @@ fn doubling_high_mul_rounded(a: i32, b: i32) -> i32 {
 /// TFLite's `SaturatingDoublingHighMul` of 16 bits: towards zero.
 fn doubling_high_mul_truncated(a: i32, b: i32) -> i32 {
     saturate(a as i64 * b as i64 / (1 << 15))
+}
+
+/// gemmlowp's `RoundingDivideByPOT` of 16 bits, also where the shift is larger than makes sense.
+fn rounding_shift_right(x: i32, shift: u32) -> i32 {
+    let mask = ((1i64 << shift) - 1) as i16 as i32;
+    let threshold = (mask >> 1) + (x < 0) as i32;
+    (x >> shift) + ((x & mask) > threshold) as i32
 }
 
 impl Operator for HardSwish {

@@ -21,8 +21,8 @@ impl Softmax {
     pub const QUOTIENT_SHIFT: u32 = 35;
 
     /// How a row's exponentials become codes: the reciprocal of the row's sum with 31 fractional
-    /// bits, and the right shift that follows its multiplication. The shift passes 31 from a sum
-    /// of 512 on; every code is then −128.
+    /// bits, and the right shift that follows its multiplication. From a sum of 512 on, the shift
+    /// passes 31.
     pub fn scale(sum: i32) -> (i32, u32) {
         let headroom = tflc_rt::leading_zeros(sum);
         let fraction = sum.wrapping_shl(headroom) ^ i32::MIN;
@@ -54,8 +54,7 @@ impl Operator for Softmax {
             let (reciprocal, shift) = Self::scale(sum);
             results.extend(row.iter().map(|&code| {
                 let product = tflc_rt::doubling_high_mul(reciprocal, exponential(code));
-                let quotient =
-                    if shift > 31 { 0 } else { tflc_rt::rounding_shift_right(product, shift) };
+                let quotient = tflc_rt::rounding_shift_right(product, shift);
                 (quotient - 128).clamp(i8::MIN.into(), i8::MAX.into())
             }));
         }

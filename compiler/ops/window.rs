@@ -75,6 +75,13 @@ impl Window {
         Ok([0, 1].map(|i| (padded[i] - reach[i]) / self.stride[i] + 1))
     }
 
+    /// Whether some tap of some output lies outside of an operand of `input` rows and columns.
+    pub fn clips(&self, input: [usize; 2], output: [usize; 2]) -> bool {
+        let last = [0, 1].map(|i| (output[i] - 1) * self.stride[i] + (self.size[i] - 1) * self.dilation[i]);
+        let before = [self.padding.top, self.padding.left];
+        (0..2).any(|i| before[i] > 0 || last[i] >= input[i] + before[i])
+    }
+
     /// The operand's row and column under tap `tap` of output `output`, if it is inside.
     pub fn tap(&self, input: [usize; 2], output: [usize; 2], tap: [usize; 2]) -> Option<[usize; 2]> {
         let row = (output[0] * self.stride[0] + tap[0] * self.dilation[0]).checked_sub(self.padding.top)?;

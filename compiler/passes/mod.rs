@@ -1,5 +1,6 @@
 //! Rewrites of the graph that lose nothing: after each, the graph computes the same bytes.
 
+mod drop_constant_channels;
 mod fold_constants;
 mod fold_pad;
 mod fold_requant;
@@ -28,6 +29,7 @@ macro_rules! pipeline {
 pub const PIPELINE: &[Pass] = pipeline![
     prune
     fold_constants
+    drop_constant_channels
     fold_pad
     fuse_activation
     fold_requant

@@ -32,7 +32,7 @@ pub const fn rounding_shift_right(x: i32, shift: u32) -> i32 {
     }
     let mask = ((1i64 << shift) - 1) as i32;
     let threshold = (mask >> 1) + (x < 0) as i32;
-    (x >> shift) + ((x & mask) > threshold) as i32
+    x.wrapping_shr(shift) + ((x & mask) > threshold) as i32
 }
 
 /// `x · multiplier · 2^(shift − 31)` (`MultiplyByQuantizedMultiplier`): a left shift before the

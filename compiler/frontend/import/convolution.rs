@@ -24,7 +24,7 @@ pub fn conv_2d(op: &Operator) -> Imported {
         window,
         input_zero_point: common.input.zero_point,
         padding_value: common.input.zero_point,
-        epilogue: common.symmetric_epilogue(op)?,
+        epilogue: common.epilogue_by_scale(op)?,
     };
     Some((conv.into(), common.operands))
 }
@@ -43,7 +43,7 @@ pub fn depthwise_conv_2d(op: &Operator) -> Imported {
         window,
         input_zero_point: common.input.zero_point,
         padding_value: common.input.zero_point,
-        epilogue: common.symmetric_epilogue(op)?,
+        epilogue: common.epilogue_by_scale(op)?,
     };
     Some((conv.into(), common.operands))
 }
@@ -65,7 +65,7 @@ pub fn fully_connected(op: &Operator) -> Imported {
             let multiplier = op.multiplier(product / f64::from(common.output.scale))?;
             (zero_point, common.epilogue(vec![multiplier]))
         }
-        _ => (0, common.symmetric_epilogue(op)?),
+        _ => (0, common.epilogue_by_scale(op)?),
     };
     let fully_connected = FullyConnected {
         keep_dims: options.keep_num_dims(),
@@ -83,8 +83,7 @@ struct Channels {
 }
 
 /// What operators with weights have in common.
-struct Common<'t, 'a> {
-    weights: &'t Tensor<'a>,
+struct Common {
     input: Quantization,
     scales: Vec<f32>,
     zero_points: Vec<i32>,
@@ -93,7 +92,7 @@ struct Common<'t, 'a> {
     operands: Vec<usize>,
 }
 
-fn common<'t, 'a>(op: &Operator<'t, 'a>, channels: Channels) -> Option<Common<'t, 'a>> {
+fn common(op: &Operator, channels: Channels) -> Option<Common> {
     let (input, weights) = (op.input(0)?, op.input(1)?);
     let operands = if op.has_input(2) { vec![0, 1, 2] } else { vec![0, 1] };
     let (x, w) = (op.codes(input), weights_quantization(op, weights, channels.axis));
@@ -101,22 +100,17 @@ fn common<'t, 'a>(op: &Operator<'t, 'a>, channels: Channels) -> Option<Common<'t
     let bias = bias(op);
     let (input, (scales, zero_points), output, ()) = (x?, w?, y?, bias?);
     let range = op.activation_range(channels.activation, output)?;
-    Some(Common { weights, input, scales, zero_points, output, range, operands })
+    Some(Common { input, scales, zero_points, output, range, operands })
 }
 
-impl Common<'_, '_> {
+impl Common {
     fn epilogue(&self, multipliers: Vec<Multiplier>) -> Epilogue {
         Epilogue::requantize(multipliers, self.output.zero_point, self.range)
     }
 
-    /// The epilogue for weights without zero points: a multiplier for each scale.
-    fn symmetric_epilogue(&self, op: &Operator) -> Option<Epilogue> {
-        if self.zero_points.iter().any(|&zero_point| zero_point != 0) {
-            return op.fail(Some(self.weights), Fault {
-                what: "weights with a zero point are not supported here".into(),
-                advice: quantization::FULL_INTEGER,
-            });
-        }
+    /// The epilogue with a multiplier for each scale. The reference kernels that work this way take
+    /// the weights' zero points for 0, whatever they are.
+    fn epilogue_by_scale(&self, op: &Operator) -> Option<Epilogue> {
         let (input, output) = (f64::from(self.input.scale), f64::from(self.output.scale));
         let factors = self.scales.iter().map(|&scale| input * f64::from(scale) / output);
         let multipliers: Option<_> = factors.map(|factor| op.multiplier(factor)).collect();

@@ -255,10 +255,7 @@ impl<'t, 'a> Operator<'t, 'a> {
     /// That an input and an output have the same quantization.
     pub fn expect_same_quantization(&self, input: &Tensor, output: &Tensor) -> Option<()> {
         let (from, to) = (self.quantization(input), self.quantization(output));
-        let (from, to) = (from?, to?);
-        // TFLite's tolerance.
-        let same = (from.scale - to.scale).abs() <= 1.0e-6 && from.zero_point == to.zero_point;
-        same.then_some(()).or_else(|| {
+        (from? == to?).then_some(()).or_else(|| {
             self.fail(Some(input), Fault {
                 what: "it has another scale or zero point than the output".into(),
                 advice: "TensorFlow Lite refuses such a model too; convert it again",

@@ -19,7 +19,6 @@ pub fn max_pool_2d(op: &Operator) -> Imported {
 
 fn common(op: &Operator) -> Option<(Window, Epilogue)> {
     let options = op.needed_options::<Pool2DOptions>()?;
-    let (input, output) = (op.input(0)?, op.output());
     let sizes = Sizes {
         stride: [options.stride_h(), options.stride_w()],
         dilation: [1, 1],
@@ -33,9 +32,9 @@ fn common(op: &Operator) -> Option<(Window, Epilogue)> {
         }
         taps => window(op, taps, sizes),
     };
-    let (x, y) = (op.codes(input), op.codes(output));
+    // TFLite takes the operand's codes for the result's even where their scales differ.
+    let (x, y) = (op.codes(op.input(0)?), op.codes(op.output()));
     let (_, y) = (x?, y?);
-    op.expect_same_quantization(input, output)?;
     let range = op.activation_range(options.fused_activation_function(), y);
     Some((window?, Epilogue::clamp(range?)))
 }

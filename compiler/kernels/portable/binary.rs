@@ -38,7 +38,8 @@ fn lower(
     let code = &mut lowering.code;
     nest(code, shape, [from_a, from_b, Steps::dense(shape)], |code, [at_a, at_b, to]| {
         let sum = combine(code, [load(a, at_a), load(b, at_b)]);
-        code.store(out, to, epilogue.apply(sum, &0usize.into()));
+        let value = epilogue.apply(code, sum, &0usize.into());
+        code.store(out, to, value);
     });
 }
 

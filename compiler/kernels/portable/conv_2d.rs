@@ -100,7 +100,7 @@ pub fn lower(lowering: &mut Lowering, op: &Conv2d) {
                         });
                         for (j, acc) in accumulators.into_iter().enumerate() {
                             let channel = &first + j;
-                            let value = epilogue.apply(acc, &channel);
+                            let value = epilogue.apply(code, acc, &channel);
                             code.store(out, &pixel + channel, value);
                         }
                     });

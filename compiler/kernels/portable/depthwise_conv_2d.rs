@@ -161,7 +161,7 @@ impl Nest {
         });
         for (j, acc) in accumulators.into_iter().enumerate() {
             let channel = result + j;
-            let value = self.epilogue.apply(acc, &channel);
+            let value = self.epilogue.apply(code, acc, &channel);
             code.store(self.out, pixel + channel, value);
         }
     }

@@ -53,7 +53,7 @@ fn lower_codes(lowering: &mut Lowering, stages: Vec<Stage>) {
     let epilogue = EpilogueCode::new(lowering, &Epilogue(stages));
     let out = lowering.result();
     lowering.code.repeat("i", 0usize, elements, |code, i| {
-        let value = epilogue.apply(load(x, &i), &0usize.into());
+        let value = epilogue.apply(code, load(x, &i), &0usize.into());
         code.store(out, i, value);
     });
 }

@@ -1,7 +1,7 @@
 //! The stages behind an accumulator, inside the loop that stores it.
 
 use crate::kernels::Lowering;
-use crate::loop_ir::{call, load, Expr, Intrinsic, Place};
+use crate::loop_ir::{call, load, Builder, Expr, Intrinsic, Place};
 use crate::ops::{DType, Epilogue, Multiplier, Stage, TensorType, Value};
 
 /// An [`Epilogue`] whose tables are parameters of the function under construction.
@@ -57,10 +57,11 @@ impl EpilogueCode {
     }
 
     /// The result for the accumulator `x` of channel `channel`.
-    pub fn apply(&self, x: impl Into<Expr>, channel: &Expr) -> Expr {
+    pub fn apply(&self, code: &mut Builder, x: impl Into<Expr>, channel: &Expr) -> Expr {
         self.0.iter().fold(x.into(), |x, stage| match stage {
             StageCode::Requantize { offset, by, zero_point } => {
-                by.apply(x - *offset, *zero_point, channel)
+                let scaled = by.apply(x - *offset, *zero_point, channel);
+                code.name("scaled", scaled)
             }
             StageCode::Clamp { min, max } => x.max(*min).min(*max),
             StageCode::Table(table) => load(*table, (x + 128).to_index()),
@@ -76,7 +77,8 @@ impl Factor {
         let words: Vec<i32> = multipliers.iter().map(|m| m.multiplier).collect();
         let down = multipliers.iter().all(is_down);
         let shifts = multipliers.iter().map(|m| if down { -m.shift } else { m.shift });
-        let ty = TensorType::new(DType::I8, [multipliers.len()]);
+        let dtype = if down { DType::U8 } else { DType::I8 };
+        let ty = TensorType::new(dtype, [multipliers.len()]);
         let shifts = Value::from_ints(ty, shifts);
         let multipliers = lowering.words("multipliers", "each channel's multiplier", &words);
         if down {

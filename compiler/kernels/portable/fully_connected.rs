@@ -49,7 +49,7 @@ pub fn lower(lowering: &mut Lowering, op: &FullyConnected) {
             });
             for (j, acc) in accumulators.into_iter().enumerate() {
                 let channel = &first + j;
-                let value = epilogue.apply(acc, &channel);
+                let value = epilogue.apply(code, acc, &channel);
                 code.store(out, &batch * units + channel, value);
             }
         });

@@ -27,6 +27,7 @@ pub fn lower(lowering: &mut Lowering, op: &Mean) {
         nest(code, &summed, [Steps { base, ..from }], |code, [at]| {
             code.update(sum, update, load(x, at) - op.input_zero_point);
         });
-        code.store(out, to, epilogue.apply(sum, &0usize.into()));
+        let value = epilogue.apply(code, sum, &0usize.into());
+        code.store(out, to, value);
     });
 }

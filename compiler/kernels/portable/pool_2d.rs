@@ -64,7 +64,8 @@ fn lower(lowering: &mut Lowering, window: &Window, epilogue: &Epilogue, start: i
                             Update::Max => acc.into(),
                             _ => call(Intrinsic::DivideRounded, [acc.into(), count.clone()]),
                         };
-                        code.store(out, &pixel + &channel, epilogue.apply(value, &channel));
+                        let value = epilogue.apply(code, value, &channel);
+                        code.store(out, &pixel + channel, value);
                     }
                 });
             });
