@@ -70,6 +70,12 @@ impl Compiled {
         backend::rust::print(&self.program, &self.banner(options))
     }
 
+    /// The model as C files of those names.
+    #[cfg(feature = "c")]
+    pub fn c(&self, options: &Options, names: &backend::c::Names) -> backend::c::CFiles {
+        backend::c::print(&self.program, &self.banner(options), names)
+    }
+
     fn banner(&self, options: &Options) -> backend::Banner {
         backend::Banner {
             model: options.model.clone(),

@@ -1,7 +1,8 @@
 //! Runs a program: the meaning of the loop IR, and the link in the chain of tests between the
-//! graph and printed code.
+//! graph and printed code. Whatever the verifier promises is asserted here, so tests of the one
+//! are tests of the other.
 
-use super::{Access, Arg, Binary, Expr, Function, Intrinsic, Place, Program, Region, Stmt, Update, Var};
+use super::{Access, Arg, Binary, Expr, Function, Intrinsic, Place, Program, Region, Stmt, Ty, Update, Var};
 use crate::ops::{DType, TensorType, Value};
 
 /// A program with its memory.
@@ -105,7 +106,12 @@ impl Frame {
                             self.element(*place, at).1.to_vec()
                         }
                         value if dtype == DType::F32 => self.real(value).to_le_bytes().to_vec(),
-                        value => (self.int(value) as i32).to_le_bytes()[..dtype.size()].to_vec(),
+                        value => {
+                            let value = self.int(value);
+                            let (min, max) = if dtype == DType::I64 { DType::I32 } else { dtype }.range();
+                            assert!((min.into()..=max.into()).contains(&value), "{value} as {dtype}");
+                            value.to_le_bytes()[..dtype.size()].to_vec()
+                        }
                     };
                     let at = (first + at) * dtype.size();
                     self.buffers[buffer].1[at..][..bytes.len()].copy_from_slice(&bytes);
@@ -121,7 +127,7 @@ impl Frame {
     }
 
     fn assign(&mut self, var: Var, value: &Expr) {
-        if var.ty == super::Ty::Real {
+        if var.ty == Ty::Real {
             self.reals[var.id] = self.real(value);
         } else {
             self.ints[var.id] = self.int(value);
@@ -175,8 +181,9 @@ impl Frame {
                 (dtype, _) => unreachable!("{dtype} is no integer of 32 bits"),
             },
             Expr::Binary(op, a, b) => {
+                let is_index = a.ty() == Ty::Index;
                 let (a, b) = (self.int(a), self.int(b));
-                match op {
+                let result = match op {
                     Binary::Add => a + b,
                     Binary::Sub => a - b,
                     Binary::Mul => a * b,
@@ -186,7 +193,10 @@ impl Frame {
                     Binary::Min => a.min(b),
                     Binary::Max => a.max(b),
                     Binary::ShiftLeft => (a as i32).wrapping_shl(b as u32) as i64,
-                }
+                };
+                let min = if is_index { 0 } else { i32::MIN };
+                assert!((min.into()..=i32::MAX.into()).contains(&result), "{a} {op:?} {b}");
+                result
             }
             Expr::Call(Intrinsic::Quantize, args) => tflc_rt::quantize(
                 self.real(&args[0]),
@@ -198,7 +208,11 @@ impl Frame {
                 intrinsic.apply(&args) as i64
             }
             Expr::ToInt(index) => self.int(index),
-            Expr::ToIndex(int) => self.int(int),
+            Expr::ToIndex(int) => {
+                let index = self.int(int);
+                assert!(index >= 0, "index {index}");
+                index
+            }
             Expr::Real(_) => unreachable!("a real number is no integer"),
         }
     }

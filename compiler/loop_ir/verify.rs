@@ -214,6 +214,8 @@ struct Checker<'a> {
     values: Vec<Range>,
     /// Of each view: the parameter, and the number of elements.
     views: Vec<(usize, Range)>,
+    /// The accumulators that loops around this place update: nobody reads them here.
+    busy: Vec<usize>,
 }
 
 impl<'a> Checker<'a> {
@@ -224,6 +226,7 @@ impl<'a> Checker<'a> {
             elements,
             values: vec![Range::exactly(0); count],
             views: vec![(0, Range::exactly(0)); count],
+            busy: Vec::new(),
         }
     }
 
@@ -329,7 +332,10 @@ impl<'a> Checker<'a> {
         }
         self.values[var.id] = Range { lo: from.lo, hi: to.hi - 1 };
         let count = Range { lo: (to.lo - from.hi).max(0), hi: to.hi - from.lo };
+        let outside = self.busy.len();
+        updated(body, &mut self.busy);
         let whole = self.block(body, split && count == Range::exactly(1));
+        self.busy.truncate(outside);
         let error = match whole {
             Ok(deltas) => return Ok(deltas.into_iter().map(|(id, d)| (id, d.times(count))).collect()),
             Err(error) => error,
@@ -390,13 +396,25 @@ impl<'a> Checker<'a> {
             Expr::Int(value) => Range::exactly(*value as i64),
             Expr::Index(value) => Range::exactly(*value as i64),
             Expr::Real(_) => return Err("a real number among integers".into()),
+            Expr::Var(var) if self.busy.contains(&var.id) => {
+                return Err(format!("'{}' is read where it is updated", self.name(*var)));
+            }
             Expr::Var(var) => self.values[var.id],
             Expr::Load(place, at) => self.elements[self.index(*place, at)?],
             Expr::Binary(op, a, b) => {
                 if a.ty() != b.ty() && *op != Binary::ShiftLeft {
                     return Err(format!("{a:?} and {b:?} are of different types"));
                 }
-                self.binary(*op, self.range(a)?, self.range(b)?)
+                let (a, b) = (self.range(a)?, self.range(b)?);
+                let allowed = match op {
+                    Binary::Div => Range { lo: 1, hi: i64::MAX },
+                    Binary::ShiftLeft => Range::new(0, 31),
+                    _ => b,
+                };
+                if !b.within(allowed) {
+                    return Err(format!("{op:?} by {} to {}", b.lo, b.hi));
+                }
+                self.binary(*op, a, b)
             }
             Expr::Call(Intrinsic::Quantize, args) => {
                 self.reals(&args[0])?;
@@ -426,12 +444,32 @@ impl<'a> Checker<'a> {
             Binary::Mul => Range::corners([a, b], |[a, b]| a * b),
             Binary::WrappingAdd => wrapping(a.plus(b)),
             Binary::SaturatingSub => Range { lo: (a.lo - b.hi).max(0), hi: (a.hi - b.lo).max(0) },
-            Binary::Div => Range { lo: a.lo / b.hi.max(1), hi: a.hi / b.lo.max(1) },
+            Binary::Div => Range { lo: a.lo / b.hi, hi: a.hi / b.lo },
             Binary::Min => Range { lo: a.lo.min(b.lo), hi: a.hi.min(b.hi) },
             Binary::Max => Range { lo: a.lo.max(b.lo), hi: a.hi.max(b.hi) },
-            Binary::ShiftLeft => wrapping(Range::corners([a, b], |[a, b]| a << b.clamp(0, 31))),
+            Binary::ShiftLeft => wrapping(Range::corners([a, b], |[a, b]| a << b)),
         }
     }
+}
+
+/// Adds the accumulators to `list` that a loop with this body updates, but for its own.
+fn updated(body: &[Stmt], list: &mut Vec<usize>) {
+    let before = list.len();
+    for stmt in body {
+        match stmt {
+            Stmt::Update(var, ..) => list.push(var.id),
+            Stmt::For { body, .. } => updated(body, list),
+            _ => {}
+        }
+    }
+    let own = |id: usize| {
+        body.iter().any(|stmt| matches!(stmt, Stmt::Accumulator(var, _) if var.id == id))
+    };
+    let mut i = 0;
+    list.retain(|&id| {
+        i += 1;
+        i <= before || !own(id)
+    });
 }
 
 /// The range of a runtime function's result, its arguments checked.
@@ -466,10 +504,8 @@ fn call(intrinsic: Intrinsic, args: &[Range]) -> Result<Range, String> {
             asks(args[1].lo > 0, "a positive count")?;
             Range::corners([args[0], args[1]], |x| apply(&x))
         }
-        Intrinsic::LeadingZeros => {
-            asks(args[0].lo >= 0, "no negative number")?;
-            Range::corners([args[0]], |x| apply(&x))
-        }
+        Intrinsic::LeadingZeros if args[0].lo < 0 => Range::new(0, 32),
+        Intrinsic::LeadingZeros => Range::corners([args[0]], |x| apply(&x)),
         Intrinsic::Reciprocal => Range::new(0, i32::MAX),
         Intrinsic::Quantize | Intrinsic::Dequantize => unreachable!("takes reals"),
     })

@@ -76,7 +76,10 @@ impl Operator for Add {
         let factor = |addend: Addend| addend.multiplier.real().abs();
         format!(
             "{:.6} (x {:+}) {sign} {:.6} (y {:+})",
-            factor(a), -a.zero_point, factor(b), -b.zero_point
+            factor(a),
+            -a.zero_point,
+            factor(b),
+            -b.zero_point
         )
     }
 }

@@ -5,11 +5,12 @@ use super::{coordinates, strides, TensorType};
 /// The shape that both operands are stretched to; dimensions correspond from the innermost on.
 pub fn shape(a: &TensorType, b: &TensorType) -> Result<Vec<usize>, String> {
     let rank = a.shape.len().max(b.shape.len());
-    let sizes = (0..rank).rev().map(|axis| match (a.from_innermost(axis), b.from_innermost(axis)) {
-        (x, y) if x == y || y == 1 => Ok(x),
-        (1, y) => Ok(y),
-        _ => Err(format!("the shapes of {a} and {b} don't go together")),
-    });
+    let sizes =
+        (0..rank).rev().map(|axis| match (a.from_innermost(axis), b.from_innermost(axis)) {
+            (x, y) if x == y || y == 1 => Ok(x),
+            (1, y) => Ok(y),
+            _ => Err(format!("the shapes of {a} and {b} don't go together")),
+        });
     sizes.collect()
 }
 

@@ -22,13 +22,13 @@ impl Operator for Concatenation {
         let mut shape = first.shape.clone();
         shape[self.axis] = 0;
         for input in inputs {
-            let mut other = input.shape.clone();
-            let size = other.get_mut(self.axis).map(|size| std::mem::take(size));
-            let together = std::mem::take(&mut shape[self.axis]);
-            if input.dtype != first.dtype || other != shape {
+            let size = input.shape.get(self.axis).copied().unwrap_or(0);
+            let mut fitting = shape.clone();
+            fitting[self.axis] = size;
+            if **input != TensorType::new(first.dtype, fitting) {
                 return Err(format!("{first} and {input} don't go side by side"));
             }
-            shape[self.axis] = together + size.unwrap_or(0);
+            shape[self.axis] += size;
         }
         Ok(vec![TensorType::checked(first.dtype, shape)?])
     }

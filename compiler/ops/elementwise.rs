@@ -11,8 +11,9 @@ pub fn infer(inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
 /// The operand's codes behind the stages, as a value of type `ty`.
 pub fn eval(stages: &[Stage], input: &Value, ty: TensorType) -> Vec<Value> {
     let channels = ty.from_innermost(0);
-    let results = input.ints().into_iter().enumerate().map(|(i, code)| {
-        stages.iter().fold(code, |code, stage| stage.apply(code, i % channels))
-    });
+    let results =
+        input.ints().into_iter().enumerate().map(|(i, code)| {
+            stages.iter().fold(code, |code, stage| stage.apply(code, i % channels))
+        });
     vec![Value::from_ints(ty, results)]
 }

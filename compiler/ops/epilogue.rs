@@ -127,7 +127,11 @@ pub struct Epilogue(pub Vec<Stage>);
 impl Epilogue {
     /// Requantization to `zero_point`, then a clamp to `(min, max)`: what every operator with an
     /// accumulator ends in.
-    pub fn requantize(multipliers: Vec<Multiplier>, zero_point: i32, (min, max): (i32, i32)) -> Self {
+    pub fn requantize(
+        multipliers: Vec<Multiplier>,
+        zero_point: i32,
+        (min, max): (i32, i32),
+    ) -> Self {
         Epilogue(vec![
             Stage::Requantize { offset: 0, multipliers, zero_point },
             Stage::Clamp { min, max },

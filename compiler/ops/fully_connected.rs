@@ -31,7 +31,8 @@ impl Operator for FullyConnected {
         let &[units, length] = &inputs[1].shape[..] else {
             return Err(format!("weights {} must have two dimensions", inputs[1]));
         };
-        let misfit = || format!("rows of weights {} don't fit activations {}", inputs[1], inputs[0]);
+        let misfit =
+            || format!("rows of weights {} don't fit activations {}", inputs[1], inputs[0]);
         if length == 0 || inputs[0].elements() % length != 0 {
             return Err(misfit());
         }

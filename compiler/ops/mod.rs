@@ -4,9 +4,9 @@
 //! it, it is tested against TensorFlow Lite's reference kernels. Attributes are integers; the
 //! frontend has derived them from the model's scales. No operator knows a kernel.
 
+mod bias;
 pub mod broadcast;
 mod elementwise;
-mod bias;
 mod epilogue;
 mod pooling;
 mod value;
@@ -22,6 +22,9 @@ pub use relu::ReluKind;
 pub use strided_slice::StridedRange;
 pub use value::{coordinates, strides, DType, TensorType, Value};
 pub use window::{Padding, Window};
+
+/// The most multiplications that one operator may take: more than any microcontroller's model.
+pub const MAX_MACS: u64 = 1 << 32;
 
 /// What every operator can be asked. Operands and results come in TFLite's order.
 pub trait Operator {

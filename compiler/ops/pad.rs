@@ -22,7 +22,8 @@ impl Operator for Pad {
             return Err(format!("{} dimensions of padding for {}", self.padding.len(), inputs[0]));
         }
         let padded = shape.iter().zip(&self.padding);
-        let padded: Vec<usize> = padded.map(|(size, [before, behind])| size + before + behind).collect();
+        let padded: Vec<usize> =
+            padded.map(|(size, [before, behind])| size + before + behind).collect();
         Ok(vec![TensorType::checked(*dtype, padded)?])
     }
 
@@ -43,7 +44,8 @@ impl Operator for Pad {
                 .collect();
             bytes.extend(match inside {
                 Some(position) => {
-                    let at: usize = position.iter().zip(&strides).map(|(at, stride)| at * stride).sum();
+                    let at: usize =
+                        position.iter().zip(&strides).map(|(at, stride)| at * stride).sum();
                     &input.bytes[at * size..][..size]
                 }
                 None => &padding_element[..size],

@@ -3,12 +3,20 @@
 
 use super::{TensorType, Value, Window};
 
+/// The most taps that one operator may take: more than any microcontroller's model.
+const MAX_TAPS: u64 = 1 << 28;
+
 /// The result's type for a window over activations NHWC of int8 codes.
 pub fn infer(window: &Window, input: &TensorType) -> Result<Vec<TensorType>, String> {
     super::expect_codes(input)?;
     let [n, h, w, c] = super::four_dimensions(input)?;
     let [oh, ow] = window.output([h, w])?;
-    Ok(vec![TensorType::checked(input.dtype, [n, oh, ow, c])?])
+    let output = TensorType::checked(input.dtype, [n, oh, ow, c])?;
+    let taps = (window.size[0] as u64).saturating_mul(window.size[1] as u64);
+    match taps.saturating_mul(output.elements() as u64) <= MAX_TAPS {
+        true => Ok(vec![output]),
+        false => Err(format!("a window of {window} for {output} is too large")),
+    }
 }
 
 /// `summary(codes under the window, channel)` for each element of the result.

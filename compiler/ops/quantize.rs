@@ -92,7 +92,10 @@ impl Operator for Quantize {
             }
             QuantizeSource::Codes { zero_point, multiplier, .. } => format!(
                 "{:.6} (x {:+}) {:+}, to {}",
-                multiplier.real(), -zero_point, self.zero_point, self.dtype
+                multiplier.real(),
+                -zero_point,
+                self.zero_point,
+                self.dtype
             ),
         }
     }

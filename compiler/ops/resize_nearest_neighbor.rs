@@ -28,7 +28,8 @@ impl Operator for ResizeNearestNeighbor {
         let ty = super::infer_one(self, inputs);
         let [_, h, w, c] = inputs[0].ty.shape[..].try_into().expect("four dimensions");
         vec![inputs[0].gather(&ty, |i| {
-            let [b, y, x, channel] = coordinates(&ty.shape, i)[..].try_into().expect("four dimensions");
+            let [b, y, x, channel] =
+                coordinates(&ty.shape, i)[..].try_into().expect("four dimensions");
             ((b * h + self.rows[y]) * w + self.columns[x]) * c + channel
         })]
     }

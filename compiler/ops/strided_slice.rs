@@ -48,7 +48,7 @@ impl Operator for StridedSlice {
             return Err(format!("{} has no {}", inputs[0], self.describe()));
         }
         let output = TensorType::checked(*dtype, self.shape.clone())?;
-        if output.elements() != self.ranges.iter().map(|range| range.length).product() {
+        if output.elements() != self.ranges.iter().map(|range| range.length).product::<usize>() {
             return Err(format!("{} can't become {output}", self.describe()));
         }
         Ok(vec![output])

@@ -19,7 +19,10 @@ impl Operator for Transpose {
         let mut axes = self.permutation.clone();
         axes.sort_unstable();
         if !axes.into_iter().eq(0..shape.len()) {
-            return Err(format!("{:?} is no order of the dimensions of {}", self.permutation, inputs[0]));
+            return Err(format!(
+                "{:?} is no order of the dimensions of {}",
+                self.permutation, inputs[0]
+            ));
         }
         let shape: Vec<usize> = self.permutation.iter().map(|&axis| shape[axis]).collect();
         Ok(vec![TensorType::checked(*dtype, shape)?])

@@ -205,9 +205,7 @@ impl Value {
     /// When the elements aren't `F32`.
     pub fn floats(&self) -> Vec<f32> {
         assert_eq!(self.ty.dtype, DType::F32);
-        (self.bytes.chunks_exact(4))
-            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-            .collect()
+        (self.bytes.chunks_exact(4)).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
     }
 
     /// The same elements under another shape of the same size.

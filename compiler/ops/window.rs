@@ -37,7 +37,12 @@ impl Window {
     /// The window of TFLite's SAME padding on an operand of `input` rows and columns: as many
     /// outputs as strides fit, the odd padding row or column at the end
     /// (`ComputePaddingHeightWidth`).
-    pub fn same(input: [usize; 2], size: [usize; 2], stride: [usize; 2], dilation: [usize; 2]) -> Self {
+    pub fn same(
+        input: [usize; 2],
+        size: [usize; 2],
+        stride: [usize; 2],
+        dilation: [usize; 2],
+    ) -> Self {
         let total = |i: usize| {
             let output = input[i].div_ceil(stride[i]);
             let reach = (output - 1) * stride[i] + (size[i] - 1) * dilation[i] + 1;
@@ -77,16 +82,23 @@ impl Window {
 
     /// Whether some tap of some output lies outside of an operand of `input` rows and columns.
     pub fn clips(&self, input: [usize; 2], output: [usize; 2]) -> bool {
-        let last = [0, 1].map(|i| (output[i] - 1) * self.stride[i] + (self.size[i] - 1) * self.dilation[i]);
+        let last = [0, 1]
+            .map(|i| (output[i] - 1) * self.stride[i] + (self.size[i] - 1) * self.dilation[i]);
         let before = [self.padding.top, self.padding.left];
         (0..2).any(|i| before[i] > 0 || last[i] >= input[i] + before[i])
     }
 
     /// The operand's row and column under tap `tap` of output `output`, if it is inside.
-    pub fn tap(&self, input: [usize; 2], output: [usize; 2], tap: [usize; 2]) -> Option<[usize; 2]> {
-        let row = (output[0] * self.stride[0] + tap[0] * self.dilation[0]).checked_sub(self.padding.top)?;
-        let column =
-            (output[1] * self.stride[1] + tap[1] * self.dilation[1]).checked_sub(self.padding.left)?;
+    pub fn tap(
+        &self,
+        input: [usize; 2],
+        output: [usize; 2],
+        tap: [usize; 2],
+    ) -> Option<[usize; 2]> {
+        let row = (output[0] * self.stride[0] + tap[0] * self.dilation[0])
+            .checked_sub(self.padding.top)?;
+        let column = (output[1] * self.stride[1] + tap[1] * self.dilation[1])
+            .checked_sub(self.padding.left)?;
         (row < input[0] && column < input[1]).then_some([row, column])
     }
 }

@@ -291,11 +291,10 @@ impl Channels {
     ) -> bool {
         let to = self.of(graph, node.outputs[0]);
         let operand = |this: &Self, id: TensorId| -> Option<Vec<Range>> {
-            let ty = &graph.tensors[id].ty;
+            let channels = this.of(graph, id);
             match graph.constant(id) {
                 Some(value) => Some(constant_ranges(value, to.len())),
-                None if ty.from_innermost(0) == to.len() => Some(this.ranges[this.of(graph, id)].to_vec()),
-                None => None,
+                None => (channels.len() == to.len()).then(|| this.ranges[channels].to_vec()),
             }
         };
         let (Some(a), Some(b)) = (operand(self, node.inputs[0]), operand(self, node.inputs[1])) else {
@@ -325,10 +324,10 @@ impl Channels {
             }
         }
         let all: Vec<_> = graph.tensors.iter().map(|(id, _)| self.of(graph, id)).collect();
-        while let Some(tensor) = (all.iter())
-            .find(|channels| !channels.is_empty() && (*channels).clone().all(|c| !stays[self.root(c)]))
-        {
-            stays[self.root(tensor.start)] = true;
+        for channels in all.iter().filter(|channels| !channels.is_empty()) {
+            if !channels.clone().any(|c| stays[self.root(c)]) {
+                stays[self.root(channels.start)] = true;
+            }
         }
         let kept = |channels: &std::ops::Range<usize>| {
             let (list, dropped): (Vec<usize>, Vec<usize>) =
@@ -383,28 +382,36 @@ fn through(epilogue: &Epilogue, (lo, hi): (i64, i64), channel: usize) -> Range {
             let (min, max) = (results.iter().min(), results.iter().max());
             (*min.expect("not empty") as i32, *max.expect("not empty") as i32)
         }
-        Stage::Requantize { multipliers, .. }
-            if multipliers.iter().any(|m| m.multiplier < 0 || m.shift > 0) && lo != hi =>
-        {
-            // May wrap or turn around.
+        // Between two ends that don't wrap nothing does.
+        Stage::Requantize { .. } if lo != hi && [lo, hi].iter().any(|&x| wraps(stage, x, channel)) => {
             (i32::MIN, i32::MAX)
         }
-        stage => (stage.apply(lo, channel), stage.apply(hi, channel)),
+        stage => {
+            let ends = [lo, hi].map(|x| stage.apply(x, channel));
+            (ends[0].min(ends[1]), ends[0].max(ends[1]))
+        }
     })
+}
+
+/// Whether a requantization of `x` leaves 32 bits on its way.
+fn wraps(stage: &Stage, x: i32, channel: usize) -> bool {
+    let Stage::Requantize { offset, multipliers, zero_point } = stage else { return false };
+    let multiplier = multipliers[if multipliers.len() == 1 { 0 } else { channel }];
+    let shifted = (x as i64 - *offset as i64) << multiplier.shift.max(0);
+    let fits = |x: i64| i32::try_from(x).is_ok();
+    !fits(shifted) || !fits(multiplier.apply(x - offset) as i64 + *zero_point as i64)
 }
 
 /// The range of a constant operand in each of `channels` channels.
 fn constant_ranges(value: &Value, channels: usize) -> Vec<Range> {
     let innermost = value.ty.from_innermost(0);
-    let mut ranges: Vec<Option<Range>> = vec![None; channels];
+    let mut ranges: Vec<Option<Range>> = vec![None; innermost];
     for (i, code) in value.ints().into_iter().enumerate() {
-        for (c, range) in ranges.iter_mut().enumerate() {
-            if innermost == 1 || c == i % innermost {
-                *range = Some(hull(range.unwrap_or((code, code)), Some(code)));
-            }
-        }
+        let range = &mut ranges[i % innermost];
+        *range = Some(hull(range.unwrap_or((code, code)), Some(code)));
     }
-    ranges.into_iter().map(|range| range.unwrap_or(DType::I8.range())).collect()
+    let range = |c: usize| ranges[c % innermost].expect("each channel has a code");
+    (0..channels).map(range).collect()
 }
 
 /// Takes the dropped channels out of a node.
@@ -498,7 +505,7 @@ fn rewrite_weights(
         }
         // A fully connected layer may read several positions in a row.
         let row = new.ty.from_innermost(0);
-        let list: Vec<usize> = (0..row).filter(|i| input.list.contains(&(i % channels))).collect();
+        let list: Vec<usize> = (0..row).filter(|i| input.list.binary_search(&(i % channels)).is_ok()).collect();
         new = select(&new, &list);
     }
     if let Some(output) = output {

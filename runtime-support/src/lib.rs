@@ -13,6 +13,9 @@
 /// This file, for the compiler that copies functions out of it.
 pub const SOURCE: &str = include_str!("lib.rs");
 
+/// The same functions in C.
+pub const HEADER: &str = include_str!("tflc_rt.h");
+
 /// Twice the high half of `a · b`, rounded to nearest, ties up
 /// (`SaturatingRoundingDoublingHighMul`; saturates only at `i32::MIN · i32::MIN`).
 #[inline(always)]

@@ -67,7 +67,8 @@ impl Model {
     pub fn cases(&self) -> Vec<Case> {
         let json = self.json("json").unwrap_or_else(|| panic!("{} has no golden cases", self.name));
         let cases = json["cases"].as_array().expect("cases");
-        let tensors = |tensors: &Json| tensors.as_array().expect("tensors").iter().map(hex).collect();
+        let tensors =
+            |tensors: &Json| tensors.as_array().expect("tensors").iter().map(hex).collect();
         let case = |case: &Json| Case {
             inputs: tensors(&case["inputs"]),
             outputs: tensors(&case["outputs"]),
@@ -112,6 +113,8 @@ fn hex(json: &Json) -> Vec<u8> {
 /// The CRC-32 of zlib.
 pub fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+            (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg())
+        })
     })
 }

@@ -31,6 +31,8 @@ pub struct TensorSpec {
     pub shape: Vec<i32>,
     /// The shape with −1 for sizes known at run time only; left out if empty.
     pub shape_signature: Vec<i32>,
+    /// Whether an empty shape is an unknown one, not a scalar's.
+    pub is_unranked: bool,
     /// From `schema::tensor_type`.
     pub dtype: i8,
     /// One, or one for each index of the quantized dimension; none for a plain tensor.
@@ -216,7 +218,7 @@ fn write_tensor(b: &mut Builder, tensor: &TensorSpec, buffer: u32) -> Finished {
     if let Some(signature) = signature {
         put(b, 7, signature);
     }
-    put(b, 8, true);
+    put(b, 8, !tensor.is_unranked);
     b.end_table(table)
 }
 
@@ -267,12 +269,14 @@ trait Field: PartialEq + Sized {
     fn from_read(read: Self::Read<'_>) -> Self;
     /// A value that differs from this one, and by how much.
     fn other(&self, by: u8) -> Self;
+    /// The value that these bits make.
+    fn from_bits(bits: i64) -> Self;
     fn prepare(&self, b: &mut Builder) -> Self::Prepared;
     fn write(prepared: Self::Prepared, b: &mut Builder, number: VOffsetT);
 }
 
 macro_rules! number_fields {
-    ($($type:ident: |$value:ident, $by:ident| $other:expr;)*) => {$(
+    ($($type:ident: |$value:ident, $by:ident| $other:expr, |$bits:ident| $from_bits:expr;)*) => {$(
         impl Field for $type {
             type Read<'a> = Self;
             type Prepared = Self;
@@ -282,6 +286,9 @@ macro_rules! number_fields {
             fn other(&self, $by: u8) -> Self {
                 let $value = *self;
                 $other
+            }
+            fn from_bits($bits: i64) -> Self {
+                $from_bits
             }
             fn prepare(&self, _: &mut Builder) -> Self {
                 *self
@@ -294,10 +301,10 @@ macro_rules! number_fields {
 }
 
 number_fields! {
-    bool: |value, _by| !value;
-    i8: |value, by| value + by as i8;
-    i32: |value, by| value - i32::from(by);
-    f32: |value, by| value + 0.5 * f32::from(by);
+    bool: |value, _by| !value, |bits| bits & 1 == 1;
+    i8: |value, by| value + by as i8, |bits| bits as i8;
+    i32: |value, by| value - i32::from(by), |bits| bits as i32;
+    f32: |value, by| value + 0.5 * f32::from(by), |bits| f32::from_bits(bits as u32);
 }
 
 impl Field for Vec<i32> {
@@ -308,6 +315,9 @@ impl Field for Vec<i32> {
     }
     fn other(&self, by: u8) -> Self {
         [self.as_slice(), &[-1, by.into()]].concat()
+    }
+    fn from_bits(bits: i64) -> Self {
+        vec![bits as i32; bits.unsigned_abs() as usize % 4]
     }
     fn prepare(&self, b: &mut Builder) -> Self::Prepared {
         b.create_vector(self)
@@ -360,6 +370,26 @@ macro_rules! options {
                 ]
             }
 
+            /// Makes a field what these bits are: one of them, by `field` modulo their number.
+            #[allow(unused_variables, reason = "some tables have no fields")]
+            pub fn set(&mut self, field: usize, bits: i64) {
+                match self {
+                    Self::None => {}
+                    $(Self::$table(options) => {
+                        let mut fields: Vec<(u8, &mut dyn FnMut(i64))> = Vec::new();
+                        let $table { $($field,)* } = options;
+                        $(
+                            let mut set = |bits| *$field = <$type>::from_bits(bits);
+                            fields.push(($number, &mut set));
+                        )*
+                        let count = fields.len().max(1);
+                        if let Some((_, set)) = fields.get_mut(field % count) {
+                            set(bits);
+                        }
+                    })*
+                }
+            }
+
             /// The number that says in the file which kind these are.
             pub fn tag(&self) -> u8 {
                 match self {
@@ -387,7 +417,10 @@ macro_rules! options {
                 match self {
                     Self::None => None,
                     $(Self::$table($table { $($field,)* }) => {
-                        $(let $field = (*$field != $default).then(|| $field.prepare(b));)*
+                        $(
+                            let default: $type = $default;
+                            let $field = (*$field != default).then(|| $field.prepare(b));
+                        )*
                         let table = b.start_table();
                         $(
                             if let Some($field) = $field {
@@ -574,6 +607,7 @@ mod tests {
             name: tensor.name().unwrap().into(),
             shape: numbers(tensor.shape()),
             shape_signature: numbers(tensor.shape_signature()),
+            is_unranked: !tensor.has_rank(),
             dtype: tensor.type_(),
             scales: quantization
                 .and_then(|q| q.scale())

@@ -20,10 +20,13 @@ fn both_sides(op: &Operator) -> Option<(Quantization, Quantization)> {
 /// That the result has the quantization that the reference kernel insists on.
 fn expect_output(op: &Operator, is_right: bool, what: &str) -> Option<()> {
     is_right.then_some(()).or_else(|| {
-        op.fail(Some(op.output()), Fault {
-            what: what.into(),
-            advice: "TensorFlow Lite refuses such a model too; convert it again",
-        })
+        op.fail(
+            Some(op.output()),
+            Fault {
+                what: what.into(),
+                advice: "TensorFlow Lite refuses such a model too; convert it again",
+            },
+        )
     })
 }
 
@@ -64,10 +67,13 @@ pub fn hard_swish(op: &Operator) -> Imported {
     let output_multiplier = short_multiplier(op, fine_scale / y.scale)?;
     let reluish_multiplier = short_multiplier(op, fine_scale / (3.0 / 32768.0))?;
     if output_multiplier.exponent > 0 {
-        return op.fail(Some(op.output()), Fault {
-            what: "its scale is too small for the operand's scale".into(),
-            advice: "TensorFlow Lite refuses such a model too; convert it again",
-        });
+        return op.fail(
+            Some(op.output()),
+            Fault {
+                what: "its scale is too small for the operand's scale".into(),
+                advice: "TensorFlow Lite refuses such a model too; convert it again",
+            },
+        );
     }
     let hard_swish = HardSwish {
         input_zero_point: x.zero_point,
@@ -83,7 +89,10 @@ pub fn hard_swish(op: &Operator) -> Imported {
 fn short_multiplier(op: &Operator, factor: f32) -> Option<ShortMultiplier> {
     let long = op.multiplier(factor.into())?;
     let multiplier = (i64::from(long.multiplier) + (1 << 15)) >> 16;
-    Some(ShortMultiplier { multiplier: multiplier.min(i16::MAX.into()) as i16, exponent: long.shift })
+    Some(ShortMultiplier {
+        multiplier: multiplier.min(i16::MAX.into()) as i16,
+        exponent: long.shift,
+    })
 }
 
 pub fn logistic(op: &Operator) -> Imported {
@@ -123,10 +132,13 @@ pub fn softmax(op: &Operator) -> Imported {
     if factor.is_nan() || factor < f64::from(1 << 30) {
         let factor = op.multiplier(factor)?;
         if factor.shift < 1 {
-            return op.fail(None, Fault {
-                what: "its beta times the operand's scale is too small".into(),
-                advice: "TensorFlow Lite refuses such a model too; convert it again",
-            });
+            return op.fail(
+                None,
+                Fault {
+                    what: "its beta times the operand's scale is too small".into(),
+                    advice: "TensorFlow Lite refuses such a model too; convert it again",
+                },
+            );
         }
         let reach = (31i64 << 26) >> factor.shift;
         for (distance, exponential) in (0i32..).zip(exponentials.iter_mut()) {

@@ -4,8 +4,10 @@ use super::movement::axis_of;
 use super::operator::Operator;
 use super::tensor::Fault;
 use super::Imported;
-use crate::frontend::schema::{activation, builtin, AddOptions, MulOptions, ReducerOptions, SubOptions};
-use crate::ops::{Add, Addend, Epilogue, Mean, Mul, Multiplier, DType};
+use crate::frontend::schema::{
+    activation, builtin, AddOptions, MulOptions, ReducerOptions, SubOptions,
+};
+use crate::ops::{Add, Addend, DType, Epilogue, Mean, Mul, Multiplier};
 
 pub fn add(op: &Operator) -> Imported {
     let subtract = op.builtin() == builtin::SUB;
@@ -27,10 +29,13 @@ pub fn add(op: &Operator) -> Imported {
     let unit = f64::from(1 << Addend::LEFT_SHIFT) * f64::from(y.scale);
     let from_sum = op.multiplier(twice_largest_scale / unit)?;
     if from_sum.shift > 0 {
-        return op.fail(Some(op.output()), Fault {
-            what: "its scale is too small for the operands' scales".into(),
-            advice: "TensorFlow Lite refuses such a model too; convert it again",
-        });
+        return op.fail(
+            Some(op.output()),
+            Fault {
+                what: "its scale is too small for the operands' scales".into(),
+                advice: "TensorFlow Lite refuses such a model too; convert it again",
+            },
+        );
     }
     let add = Add {
         subtract,

@@ -51,10 +51,13 @@ pub fn depthwise_conv_2d(op: &Operator) -> Imported {
 pub fn fully_connected(op: &Operator) -> Imported {
     let options = op.needed_options::<FullyConnectedOptions>()?;
     if options.weights_format() != 0 {
-        op.report(op.input(1), Fault {
-            what: "shuffled weights (weights_format 1) are not supported".into(),
-            advice: "convert it again: only delegates make such weights",
-        });
+        op.report(
+            op.input(1),
+            Fault {
+                what: "shuffled weights (weights_format 1) are not supported".into(),
+                advice: "convert it again: only delegates make such weights",
+            },
+        );
     }
     let channels = Channels { axis: 0, activation: options.fused_activation_function() };
     let common = common(op, channels)?;
@@ -129,10 +132,13 @@ fn weights_quantization(
         return op.fail(Some(weights), Fault { what, advice: quantization::FULL_INTEGER });
     }
     if weights.data.is_none() {
-        return op.fail(Some(weights), Fault {
-            what: "weights that the model computes are not supported".into(),
-            advice: "make them constants",
-        });
+        return op.fail(
+            Some(weights),
+            Fault {
+                what: "weights that the model computes are not supported".into(),
+                advice: "make them constants",
+            },
+        );
     }
     let quantization = quantization::of_channels(weights);
     let (scales, zero_points) =
@@ -193,7 +199,9 @@ pub fn window(op: &Operator, taps: [usize; 2], sizes: Sizes) -> Option<Window> {
         let [y, x] = steps.map(|step| usize::try_from(step).ok().filter(|&step| step > 0));
         match (y, x) {
             (Some(y), Some(x)) => Some([y, x]),
-            _ => op.fail(None, Fault::damage(format!("its {name} is {} by {}", steps[0], steps[1]))),
+            _ => {
+                op.fail(None, Fault::damage(format!("its {name} is {} by {}", steps[0], steps[1])))
+            }
         }
     };
     let (stride, dilation) =

@@ -17,7 +17,7 @@ mod tensor;
 use super::schema::{self, builtin};
 use super::{Problem, Problems};
 use crate::ir::{self, Graph, Node, TensorId};
-use crate::ops::{DType, Op, TensorType, Value};
+use crate::ops::{DType, Op, TensorType, Value, MAX_MACS};
 use operator::Operator;
 use tensor::{Fault, State, Tensor};
 
@@ -187,6 +187,9 @@ impl<'a> Importer<'a> {
             let what = format!("it has {} outputs instead of {}", outputs.len(), results.len());
             return Err((None, Fault::damage(what)));
         }
+        if op.macs(&types, &results[0]) > MAX_MACS {
+            return Err((None, Fault::damage("it takes more multiplications than is sane")));
+        }
         for (&at, ty) in outputs.iter().zip(&results) {
             let stated = &self.tensors[at];
             let same_size = stated.ty.elements() == ty.elements() || stated.is_unranked;
@@ -284,9 +287,12 @@ fn by_kind(op: &Operator) -> Imported {
         builtin::STRIDED_SLICE => movement::strided_slice(op),
         builtin::TANH => activation::tanh(op),
         builtin::TRANSPOSE => movement::transpose(op),
-        _ => op.fail(None, Fault {
-            what: "this operator is not supported".into(),
-            advice: "replace it in the model by operators that are",
-        }),
+        _ => op.fail(
+            None,
+            Fault {
+                what: "this operator is not supported".into(),
+                advice: "replace it in the model by operators that are",
+            },
+        ),
     }
 }

@@ -9,7 +9,7 @@ use crate::frontend::schema::{
 };
 use crate::ops::{
     Concatenation, DType, Pack, Pad, Reshape, ResizeNearestNeighbor, Shape, StridedRange,
-    StridedSlice, TensorType, Transpose,
+    StridedSlice, TensorType, Transpose, Value,
 };
 
 /// The axis that `axis` says, of `rank` ones; negative ones count from the end.
@@ -74,14 +74,24 @@ fn padding_value(op: &Operator, tensor: &Tensor) -> Option<i32> {
         op.expect_same_quantization(tensor, op.output())?;
     }
     match tensor.value() {
-        Some(value) if value.ty.elements() == 1 => Some(match value.ty.dtype {
-            DType::F32 => value.floats()[0].to_bits() as i32,
-            _ => value.ints()[0],
-        }),
-        _ => op.fail(Some(tensor), Fault {
-            what: "the value to pad with is not one constant".into(),
-            advice: "make it a constant",
-        }),
+        Some(value) if value.ty.elements() == 1 => match value.ty.dtype {
+            DType::F32 => Some(value.floats()[0].to_bits() as i32),
+            _ if Value::from_ints(value.ty.clone(), value.ints()) == value => Some(value.ints()[0]),
+            _ => op.fail(
+                Some(tensor),
+                Fault {
+                    what: "the value to pad with has more than 32 bits".into(),
+                    advice: "make it smaller",
+                },
+            ),
+        },
+        _ => op.fail(
+            Some(tensor),
+            Fault {
+                what: "the value to pad with is not one constant".into(),
+                advice: "make it a constant",
+            },
+        ),
     }
 }
 
@@ -100,10 +110,11 @@ pub fn reshape(op: &Operator) -> Imported {
     let stated = stated.unwrap_or_else(|| output_sizes(op));
     // Old files mean a scalar by [0].
     let stated = if stated == [0] { Vec::new() } else { stated };
-    let known: i64 = stated.iter().filter(|&&size| size != -1).map(|&size| i64::from(size)).fold(
-        1,
-        |product, size| product.saturating_mul(size),
-    );
+    let known: i64 = stated
+        .iter()
+        .filter(|&&size| size != -1)
+        .map(|&size| i64::from(size))
+        .fold(1, |product, size| product.saturating_mul(size));
     let elements = input.ty.elements() as i64;
     let open = elements.checked_div(known).unwrap_or(0);
     let shape: Option<Vec<usize>> = stated
@@ -132,7 +143,8 @@ pub fn squeeze(op: &Operator) -> Imported {
         axes = (0..shape.len()).filter(|&axis| shape[axis] == 1).collect();
     }
     if let Some(&axis) = axes.iter().find(|&&axis| shape[axis] != 1) {
-        return op.fail(None, Fault::damage(format!("axis {axis} to drop has size {}", shape[axis])));
+        return op
+            .fail(None, Fault::damage(format!("axis {axis} to drop has size {}", shape[axis])));
     }
     let kept = (0..shape.len()).filter(|axis| !axes.contains(axis));
     Some((Reshape { shape: kept.map(|axis| shape[axis]).collect() }.into(), vec![0]))
@@ -151,7 +163,8 @@ pub fn expand_dims(op: &Operator) -> Imported {
 pub fn transpose(op: &Operator) -> Imported {
     let rank = op.input(0)?.ty.shape.len();
     let axes = op.known_ints(1, "the order of dimensions")?;
-    let permutation = axes.into_iter().map(|axis| axis_of(op, axis, rank)).collect::<Option<_>>()?;
+    let permutation =
+        axes.into_iter().map(|axis| axis_of(op, axis, rank)).collect::<Option<_>>()?;
     Some((Transpose { permutation }.into(), vec![0]))
 }
 
@@ -170,7 +183,10 @@ pub fn resize_nearest_neighbor(op: &Operator) -> Imported {
     let input = op.input(0)?;
     let size = op.known_ints(1, "the new size")?;
     let [_, rows, columns, channels] = input.ty.shape[..] else {
-        return op.fail(Some(input), Fault::damage(format!("it is {}, not of rows and columns", input.ty)));
+        return op.fail(
+            Some(input),
+            Fault::damage(format!("it is {}, not of rows and columns", input.ty)),
+        );
     };
     let new_size = match size[..] {
         [rows, columns] => [rows, columns].map(|size| usize::try_from(size).unwrap_or(0)),
@@ -219,7 +235,8 @@ pub fn strided_slice(op: &Operator) -> Imported {
     let is_new = |i: usize| is_set(options.new_axis_mask(), i) && Some(i) != ellipsis;
     let consumed = (0..count).filter(|&i| !is_new(i) && Some(i) != ellipsis).count();
     let Some(left) = rank.checked_sub(consumed) else {
-        return op.fail(None, Fault::damage(format!("it slices {consumed} dimensions of {}", input.ty)));
+        return op
+            .fail(None, Fault::damage(format!("it slices {consumed} dimensions of {}", input.ty)));
     };
 
     let (mut ranges, mut shape) = (Vec::new(), Vec::new());
@@ -287,7 +304,9 @@ impl Entry {
         let begin = self.begin.map_or(first, |begin| position(begin.into()));
         if self.is_single {
             return match usize::try_from(begin) {
-                Ok(begin) if (begin as i64) < size => Ok(StridedRange { begin, stride: 1, length: 1 }),
+                Ok(begin) if (begin as i64) < size => {
+                    Ok(StridedRange { begin, stride: 1, length: 1 })
+                }
                 _ => Err(format!("there is no position {}", self.begin.unwrap_or(0))),
             };
         }

@@ -55,19 +55,19 @@ impl<'t, 'a> Operator<'t, 'a> {
             reads_broken: false,
             problems: RefCell::default(),
         };
-        for at in table.inputs().into_iter().flatten() {
-            let input = operator.tensor(tensors, at, at == -1);
-            if let Some((_, tensor)) = input {
-                operator.check_input(tensor);
-            }
-            operator.inputs.push(input);
-        }
         for at in table.outputs().into_iter().flatten() {
             if let Some((at, tensor)) = operator.tensor(tensors, at, false) {
                 let twice = operator.outputs.iter().any(|&(other, _)| other == at);
                 operator.check_output(tensor, twice);
                 operator.outputs.push((at, tensor));
             }
+        }
+        for at in table.inputs().into_iter().flatten() {
+            let input = operator.tensor(tensors, at, at == -1);
+            if let Some((_, tensor)) = input {
+                operator.check_input(tensor);
+            }
+            operator.inputs.push(input);
         }
         if operator.outputs.is_empty() {
             operator.damage(None, "it has no output");
@@ -172,10 +172,13 @@ impl<'t, 'a> Operator<'t, 'a> {
             return self.fail(Some(tensor), Fault::damage(what));
         }
         let Some(value) = tensor.value() else {
-            return self.fail(Some(tensor), Fault {
-                what: format!("{role} is only computed when the model runs"),
-                advice: "make it a constant: give the model fixed shapes",
-            });
+            return self.fail(
+                Some(tensor),
+                Fault {
+                    what: format!("{role} is only computed when the model runs"),
+                    advice: "make it a constant: give the model fixed shapes",
+                },
+            );
         };
         Some(value.ints())
     }
@@ -192,28 +195,32 @@ impl<'t, 'a> Operator<'t, 'a> {
         );
         let hybrid = has_weights
             && self.inputs.get(1).copied().flatten().is_some_and(|(_, w)| w.ty.dtype == DType::I8);
-        self.fail(Some(tensor), match dtype {
-            DType::F32 if hybrid => Fault {
-                what: "hybrid weights (float32 activations) are not supported".into(),
-                advice: FULL_INTEGER,
+        self.fail(
+            Some(tensor),
+            match dtype {
+                DType::F32 if hybrid => Fault {
+                    what: "hybrid weights (float32 activations) are not supported".into(),
+                    advice: FULL_INTEGER,
+                },
+                DType::F32 => Fault {
+                    what: "float32 is only supported at the model's border".into(),
+                    advice: FULL_INTEGER,
+                },
+                DType::I16 => Fault {
+                    what: "int16 activations are not supported".into(),
+                    advice: "convert to int8 (tf.lite.OpsSet.TFLITE_BUILTINS_INT8)",
+                },
+                DType::U8 => Fault {
+                    what: "uint8 is only supported at the model's border".into(),
+                    advice:
+                        "convert with TensorFlow 2, whose full integer quantization yields int8",
+                },
+                _ => Fault {
+                    what: format!("elements of type {dtype} are not supported here"),
+                    advice: FULL_INTEGER,
+                },
             },
-            DType::F32 => Fault {
-                what: "float32 is only supported at the model's border".into(),
-                advice: FULL_INTEGER,
-            },
-            DType::I16 => Fault {
-                what: "int16 activations are not supported".into(),
-                advice: "convert to int8 (tf.lite.OpsSet.TFLITE_BUILTINS_INT8)",
-            },
-            DType::U8 => Fault {
-                what: "uint8 is only supported at the model's border".into(),
-                advice: "convert with TensorFlow 2, whose full integer quantization yields int8",
-            },
-            _ => Fault {
-                what: format!("elements of type {dtype} are not supported here"),
-                advice: FULL_INTEGER,
-            },
-        })
+        )
     }
 
     /// The quantization of a tensor that is quantized as a whole.
@@ -232,10 +239,13 @@ impl<'t, 'a> Operator<'t, 'a> {
             _ => {
                 let number = || format!("number {code}");
                 let name = schema::activation_name(code).map_or_else(number, String::from);
-                return self.fail(Some(self.output()), Fault {
-                    what: format!("the fused activation {name} is not supported"),
-                    advice: "put the activation behind it as an operator of its own",
-                });
+                return self.fail(
+                    Some(self.output()),
+                    Fault {
+                        what: format!("the fused activation {name} is not supported"),
+                        advice: "put the activation behind it as an operator of its own",
+                    },
+                );
             }
         };
         Some(quantization::range(low, high, output))
@@ -245,10 +255,13 @@ impl<'t, 'a> Operator<'t, 'a> {
     pub fn expect_no_activation(&self, code: i8) -> Option<()> {
         match code {
             activation::NONE => Some(()),
-            _ => self.fail(Some(self.output()), Fault {
-                what: "a fused activation is not supported here".into(),
-                advice: "put the activation behind it as an operator of its own",
-            }),
+            _ => self.fail(
+                Some(self.output()),
+                Fault {
+                    what: "a fused activation is not supported here".into(),
+                    advice: "put the activation behind it as an operator of its own",
+                },
+            ),
         }
     }
 
@@ -256,10 +269,13 @@ impl<'t, 'a> Operator<'t, 'a> {
     pub fn expect_same_quantization(&self, input: &Tensor, output: &Tensor) -> Option<()> {
         let (from, to) = (self.quantization(input), self.quantization(output));
         (from? == to?).then_some(()).or_else(|| {
-            self.fail(Some(input), Fault {
-                what: "it has another scale or zero point than the output".into(),
-                advice: "TensorFlow Lite refuses such a model too; convert it again",
-            })
+            self.fail(
+                Some(input),
+                Fault {
+                    what: "it has another scale or zero point than the output".into(),
+                    advice: "TensorFlow Lite refuses such a model too; convert it again",
+                },
+            )
         })
     }
 

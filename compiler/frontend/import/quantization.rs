@@ -30,10 +30,7 @@ pub fn of_channels(tensor: &Tensor) -> Result<(Vec<f32>, Vec<i32>), Fault> {
         return Err(Fault { what: "it has no scale and zero point".into(), advice: FULL_INTEGER });
     };
     if quantization.details_type() != 0 {
-        return Err(Fault {
-            what: "it is quantized in a custom way".into(),
-            advice: FULL_INTEGER,
-        });
+        return Err(Fault { what: "it is quantized in a custom way".into(), advice: FULL_INTEGER });
     }
     let scales: Vec<f32> = quantization.scale().into_iter().flatten().collect();
     let mut zero_points: Vec<i64> = quantization.zero_point().into_iter().flatten().collect();
@@ -75,10 +72,13 @@ fn holds_codes(dtype: DType) -> bool {
 }
 
 fn fail_type(op: &Operator, tensor: &Tensor) -> Imported {
-    op.fail(Some(tensor), Fault {
-        what: format!("elements of type {} are not supported here", tensor.ty.dtype),
-        advice: FULL_INTEGER,
-    })
+    op.fail(
+        Some(tensor),
+        Fault {
+            what: format!("elements of type {} are not supported here", tensor.ty.dtype),
+            advice: FULL_INTEGER,
+        },
+    )
 }
 
 pub fn quantize(op: &Operator) -> Imported {

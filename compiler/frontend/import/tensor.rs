@@ -146,7 +146,9 @@ fn data<'a>(
         // Files without any buffers occur where there are no constants.
         return match table.buffer() {
             0 => Ok(None),
-            index => Err(Fault::damage(format!("its data should be buffer {index}, which is missing"))),
+            index => {
+                Err(Fault::damage(format!("its data should be buffer {index}, which is missing")))
+            }
         };
     };
     match buffer.bytes() {

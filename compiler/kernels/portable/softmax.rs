@@ -28,9 +28,9 @@ pub fn lower(lowering: &mut Lowering, op: &Softmax) {
             let term = [exponential(&k), Expr::Int(Softmax::SUM_SHIFT as i32)];
             code.update(sum, update, call(Intrinsic::RoundingShiftRight, term));
         });
-        let sum = code.name("total", Expr::from(sum).max(0));
-        let scale = code.name("scale", call(Intrinsic::Reciprocal, [sum.clone()]));
-        let shift = Expr::Int(Softmax::QUOTIENT_SHIFT as i32) - call(Intrinsic::LeadingZeros, [sum]);
+        let scale = code.name("scale", call(Intrinsic::Reciprocal, [sum.into()]));
+        let leading_zeros = call(Intrinsic::LeadingZeros, [sum.into()]);
+        let shift = Expr::Int(Softmax::QUOTIENT_SHIFT as i32) - leading_zeros;
         let shift = code.name("shift", shift);
         code.repeat("k", 0usize, depth, |code, k| {
             let product = call(Intrinsic::DoublingHighMul, [scale, exponential(&k)]);

@@ -1,0 +1,92 @@
+//! Constants of the loop IR as C arrays.
+
+use std::fmt::Write;
+
+use super::lines::WIDTH;
+use super::{c_type, comment, real_text};
+use crate::loop_ir::Constant;
+use crate::ops::DType;
+
+/// An array called `name`, with its comment.
+pub fn print(constant: &Constant, name: &str) -> String {
+    let mut out = String::with_capacity(constant.bytes.len() * 4 + 200);
+    comment(&mut out, 0, &[constant.doc.clone()]);
+    let (ty, len) = (c_type(constant.dtype), constant.len());
+    write!(out, "static const {ty} {name}[{len}] = {{").expect("a string");
+    elements(&mut out, constant);
+    out.push_str("};\n");
+    out
+}
+
+/// The inside of the braces: on the same line if it's short, else on lines of its own.
+fn elements(out: &mut String, constant: &Constant) {
+    const SHORT: usize = 8;
+    let lines = constant.len() > SHORT;
+    if lines {
+        out.push('\n');
+    }
+    let mut column = 0;
+    let mut literal = String::new();
+    for (i, bytes) in constant.bytes.chunks_exact(constant.dtype.size()).enumerate() {
+        if i > 0 {
+            out.push(',');
+            column += 1;
+        }
+        literal.clear();
+        element(&mut literal, constant.dtype, bytes);
+        // A comma follows.
+        if lines && column + literal.len() + 1 > WIDTH {
+            out.push('\n');
+            column = 0;
+        } else if i > 0 && !lines {
+            out.push(' ');
+        }
+        out.push_str(&literal);
+        column += literal.len();
+    }
+    if lines {
+        out.push('\n');
+    }
+}
+
+fn element(out: &mut String, dtype: DType, bytes: &[u8]) {
+    let word = || i32::from_le_bytes(bytes.try_into().expect("four bytes"));
+    match dtype {
+        DType::I8 => write!(out, "{}", bytes[0] as i8),
+        DType::U8 | DType::Bool => write!(out, "{}", bytes[0]),
+        DType::I16 => write!(out, "{}", i16::from_le_bytes([bytes[0], bytes[1]])),
+        DType::I32 if word() == i32::MIN => write!(out, "INT32_MIN"),
+        DType::I32 => write!(out, "{}", word()),
+        DType::F32 => write!(out, "{}", real_text(f32::from_bits(word() as u32))),
+        DType::I64 => match i64::from_le_bytes(bytes.try_into().expect("eight bytes")) {
+            i64::MIN => write!(out, "INT64_MIN"),
+            value => write!(out, "INT64_C({value})"),
+        },
+    }
+    .expect("a string");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(dtype: DType, bytes: Vec<u8>) -> String {
+        let constant = Constant { name: "X".into(), doc: "some */ words".into(), dtype, bytes };
+        print(&constant, "x_1")
+    }
+
+    #[test]
+    fn few_elements_stand_on_one_line() {
+        let expected = "/* some * / words */\nstatic const int8_t x_1[3] = {1, -1, -128};\n";
+        assert_eq!(text(DType::I8, vec![1, 255, 128]), expected);
+        assert!(text(DType::I32, i32::MIN.to_le_bytes().into()).contains("[1] = {INT32_MIN}"));
+        assert!(text(DType::F32, 1.5f32.to_le_bytes().into()).contains("{1.5f}"));
+    }
+
+    #[test]
+    fn many_elements_fill_lines() {
+        let text = text(DType::I8, (0..1000).map(|i| (i * 7) as u8).collect());
+        assert!(text.lines().all(|line| line.len() <= WIDTH), "{text}");
+        assert!(text.lines().filter(|line| line.len() > WIDTH - 8).count() > 20, "{text}");
+    }
+}

@@ -1,0 +1,63 @@
+//! What a program is called and said to be in any language: the words that its printers share.
+
+use super::text;
+use crate::loop_ir::{Layer, Memory, Program};
+use crate::ops::DType;
+
+/// Which operators of the model a layer stands for.
+pub fn operators(layer: &Layer) -> String {
+    let plural = if layer.operators.contains(',') { "s" } else { "" };
+    format!("Operator{plural} {}", layer.operators)
+}
+
+/// The layers in their order, a row each under a row of headings; `name` says what a function is
+/// called. The fourth column holds numbers.
+pub fn layers(program: &Program, name: impl Fn(usize) -> String) -> Vec<[String; 5]> {
+    let heads = ["Operator", "What", "Shapes", "MACs", "Function"].map(String::from);
+    let rows = program.calls.iter().map(|call| {
+        let Layer { operators, what, shapes, macs, .. } = &call.layer;
+        [operators.clone(), what.clone(), shapes.clone(), text::thousands(*macs), name(call.function)]
+    });
+    std::iter::once(heads).chain(rows).collect()
+}
+
+/// What a function computes, then for which layers: paragraphs.
+pub fn function(program: &Program, function: usize) -> (Vec<String>, Vec<String>) {
+    let layers = program.calls.iter().filter(|call| call.function == function).map(|call| {
+        let macs = match call.layer.macs {
+            0 => String::new(),
+            macs => format!(", {} MACs", text::thousands(macs)),
+        };
+        format!("{}: {}{macs}", operators(&call.layer), text::code(&call.layer.tensor))
+    });
+    (program.functions[function].doc.clone(), layers.collect())
+}
+
+/// `input`, or `input0` where there are several.
+pub fn border_name(what: &str, index: usize, count: usize) -> String {
+    match count {
+        1 => what.to_string(),
+        _ => format!("{what}{index}"),
+    }
+}
+
+/// "the input", or "input 0" where there are several.
+pub fn border_words(what: &str, index: usize, count: usize) -> String {
+    match count {
+        1 => format!("the {what}"),
+        _ => format!("{what} {index}"),
+    }
+}
+
+/// What a memory is called: `arena` for int8, `arena_f32` and so on for others.
+pub fn memory(memories: &[Memory], index: usize) -> String {
+    let dtype = memories[index].dtype;
+    let suffix = match dtype {
+        DType::I8 => String::new(),
+        dtype => format!("_{dtype}"),
+    };
+    match memories[..index].iter().filter(|memory| memory.dtype == dtype).count() {
+        0 => format!("arena{suffix}"),
+        earlier => format!("arena{suffix}_{}", earlier + 1),
+    }
+}

@@ -1,0 +1,329 @@
+//! The public part of a generated file: `Model`, and the constants that describe its inputs and
+//! outputs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proc_macro2::{Ident, Literal, TokenStream};
+use quote::{format_ident, quote};
+
+use super::function::{ident, real_text, rust_type};
+use super::{constants, Comments};
+use crate::backend::describe::{self, border_name, border_words};
+use crate::backend::text;
+use crate::loop_ir::{Access, Arg, Border, Call, Memory, Program, Region};
+use crate::ops::DType;
+
+/// The constants of an input or output, as text.
+pub fn border_constants(program: &Program) -> String {
+    let mut out = String::new();
+    for (what, borders) in [("input", &program.inputs), ("output", &program.outputs)] {
+        for (index, border) in borders.iter().enumerate() {
+            let name = border_name(what, index, borders.len());
+            out.push_str(&border_constant(
+                &name,
+                &border_words(what, index, borders.len()),
+                border,
+            ));
+            out.push('\n');
+        }
+    }
+    out
+}
+
+fn border_constant(name: &str, words: &str, border: &Border) -> String {
+    let upper = name.to_uppercase();
+    let (len, shape) = (border.region.len, &border.shape);
+    let mut out = format!(
+        "/// Elements of {words}, {}.\n#[allow(dead_code)]\npub const {upper}_LEN: usize = {len};\n\
+         /// Dimensions of {words}, outermost first.\n#[allow(dead_code)]\n\
+         pub const {upper}_SHAPE: [usize; {}] = {shape:?};\n",
+        text::code(&border.name),
+        shape.len()
+    );
+    if let Some((scale, zero_point)) = border.quantization {
+        out += &format!(
+            "/// The code `q` of {words} stands for `{upper}_SCALE * (q - {upper}_ZERO_POINT)`.\n\
+             #[allow(dead_code)]\npub const {upper}_SCALE: f32 = {};\n\
+             /// The code of {words} that stands for zero.\n\
+             #[allow(dead_code)]\npub const {upper}_ZERO_POINT: i32 = {zero_point};\n",
+            real_text(scale)
+        );
+    }
+    out
+}
+
+/// The struct that holds all memory.
+pub fn structure(program: &Program) -> TokenStream {
+    let fields = program.memories.iter().enumerate().map(|(index, memory)| {
+        let (name, ty) = (field(&program.memories, index), memory_type(*memory));
+        let doc = format!(" Tensors of `{}`.", memory.dtype);
+        quote!(#[doc = #doc] #name: #ty)
+    });
+    let input = border_name("input", 0, program.inputs.len());
+    let output = border_name("output", 0, program.outputs.len());
+    let uses = match program.inputs.len() {
+        0 => format!("call [`run`](Model::run), read [`{output}`](Model::{output})"),
+        _ => format!(
+            "write [`{input}_mut`](Model::{input}_mut), call [`run`](Model::run), read \
+             [`{output}`](Model::{output})"
+        ),
+    };
+    let words = format!(
+        "The model with all the memory that it needs besides the stack, to be put in a `static` or \
+         wherever there is room. To use it, {uses}."
+    );
+    let doc = text::wrap(&words, 96).into_iter().map(|line| format!(" {line}"));
+    quote! {
+        #(#[doc = #doc])*
+        pub struct Model {
+            #(#fields,)*
+        }
+    }
+}
+
+/// The methods of the struct.
+pub fn methods(
+    program: &Program,
+    comments: &mut Comments,
+    runtime: &mut BTreeSet<&'static str>,
+) -> TokenStream {
+    let blank = comments.blank();
+    let fields = program.memories.iter().enumerate().map(|(index, memory)| {
+        let name = field(&program.memories, index);
+        let len = Literal::usize_unsuffixed(memory.len);
+        let zero = match memory.dtype {
+            DType::Bool => quote!(false),
+            DType::F32 => quote!(0.0),
+            _ => quote!(0),
+        };
+        match is_aligned(*memory) {
+            true => quote!(#name: Aligned([#zero; #len])),
+            false => quote!(#name: [#zero; #len]),
+        }
+    });
+    let new = quote! {
+        /// A model that is ready to run.
+        pub const fn new() -> Self {
+            Model { #(#fields),* }
+        }
+    };
+    let mut borders = Borders { program, runtime };
+    let inputs: Vec<TokenStream> = (program.inputs.iter().enumerate())
+        .map(|(index, border)| borders.input(index, border))
+        .collect();
+    let outputs: Vec<TokenStream> = (program.outputs.iter().enumerate())
+        .map(|(index, border)| borders.output(index, border))
+        .collect();
+    let mut calls: Vec<TokenStream> = Vec::new();
+    for call in &program.calls {
+        let what = format!("{}: {}", describe::operators(&call.layer), call.layer.what);
+        let comment = comments.line(&text::plain(&what));
+        let between = (!calls.is_empty()).then_some(&blank);
+        let call = layer(program, call, runtime);
+        calls.push(quote!(#between #comment #call));
+    }
+    let run_doc =
+        " Computes the outputs from the inputs, whose memory it may use for other tensors.";
+    quote! {
+        #[allow(dead_code)]
+        impl Model {
+            #new
+            #(#blank #inputs)*
+            #blank
+            #[doc = #run_doc]
+            pub fn run(&mut self) {
+                #(#calls)*
+            }
+            #(#blank #outputs)*
+        }
+    }
+}
+
+struct Borders<'a> {
+    program: &'a Program,
+    runtime: &'a mut BTreeSet<&'static str>,
+}
+
+impl Borders<'_> {
+    fn input(&mut self, index: usize, border: &Border) -> TokenStream {
+        let name = border_name("input", index, self.program.inputs.len());
+        let (len, method) =
+            (format_ident!("{}_LEN", name.to_uppercase()), format_ident!("{name}_mut"));
+        let words = border_words("input", index, self.program.inputs.len());
+        let doc = format!(" Memory of {words}, to be written before each run.");
+        let Region { memory, offset, .. } = border.region;
+        let ty = rust_type(self.program.memories[memory].dtype);
+        let whole = whole_memory(self.program, memory);
+        let body = if is_whole(self.program, border.region) {
+            quote!(&mut #whole)
+        } else {
+            self.runtime.insert("carve");
+            let offset = Literal::usize_unsuffixed(offset);
+            quote! {
+                let Some((_, input, _)) = carve(&mut #whole, #offset) else { unreachable!() };
+                input
+            }
+        };
+        quote! {
+            #[doc = #doc]
+            pub fn #method(&mut self) -> &mut [#ty; #len] {
+                #body
+            }
+        }
+    }
+
+    fn output(&mut self, index: usize, border: &Border) -> TokenStream {
+        let name = border_name("output", index, self.program.outputs.len());
+        let (len, method) = (format_ident!("{}_LEN", name.to_uppercase()), format_ident!("{name}"));
+        let words = border_words("output", index, self.program.outputs.len());
+        let doc = format!(" Memory of {words}, to be read after a run.");
+        let Region { memory, offset, .. } = border.region;
+        let ty = rust_type(self.program.memories[memory].dtype);
+        let whole = whole_memory(self.program, memory);
+        let body = if is_whole(self.program, border.region) {
+            quote!(&#whole)
+        } else {
+            self.runtime.insert("window");
+            let offset = Literal::usize_unsuffixed(offset);
+            quote! {
+                let Some(output) = window(&#whole, #offset) else { unreachable!() };
+                output
+            }
+        };
+        quote! {
+            #[doc = #doc]
+            pub fn #method(&self) -> &[#ty; #len] {
+                #body
+            }
+        }
+    }
+}
+
+/// A call of a layer's function, after its regions are cut out of memory.
+fn layer(program: &Program, call: &Call, runtime: &mut BTreeSet<&'static str>) -> TokenStream {
+    let function = &program.functions[call.function];
+    let local = |name: &str| {
+        let clashes = program.functions.iter().any(|function| function.name == name);
+        if clashes {
+            format_ident!("{name}_")
+        } else {
+            ident(name)
+        }
+    };
+    // By memory: what is written, in the order of memory, and what is read.
+    let mut writes: BTreeMap<usize, Vec<(Region, usize)>> = BTreeMap::new();
+    let mut reads: BTreeMap<usize, Vec<(Region, usize)>> = BTreeMap::new();
+    for (index, (param, arg)) in function.params.iter().zip(&call.args).enumerate() {
+        if let Arg::Region(region) = arg {
+            let list = if param.access == Access::Write { &mut writes } else { &mut reads };
+            list.entry(region.memory).or_default().push((*region, index));
+        }
+    }
+    let mut args: Vec<TokenStream> = (function.params.iter().zip(&call.args))
+        .map(|(param, arg)| match *arg {
+            Arg::Region(_) => {
+                let name = local(&param.name);
+                quote!(#name)
+            }
+            Arg::Constant(constant) => {
+                let constant = &program.constants[constant];
+                let name = ident(&constant.name);
+                let aligned = constants::is_aligned(constant).then(|| quote!(.0));
+                quote!(&#name #aligned)
+            }
+        })
+        .collect();
+    let mut steps = Vec::new();
+    for (&memory, writes) in &mut writes {
+        writes.sort_by_key(|(region, _)| region.offset);
+        let whole = whole_memory(program, memory);
+        let reads = reads.remove(&memory).unwrap_or_default();
+        if let ([(region, index)], []) = (&writes[..], &reads[..]) {
+            if is_whole(program, *region) {
+                args[*index] = quote!(&mut #whole);
+                continue;
+            }
+        }
+        // Names and ranges of what the written regions leave.
+        let mut pieces: Vec<(Ident, usize, usize)> = Vec::new();
+        let mut first = 0;
+        for (i, (region, _)) in writes.iter().enumerate() {
+            let name = if i == 0 { format_ident!("before") } else { format_ident!("between{i}") };
+            pieces.push((name, first, region.offset));
+            first = region.offset + region.len;
+        }
+        pieces.push((format_ident!("after"), first, program.memories[memory].len));
+        let holds = |piece: &(Ident, usize, usize), region: &Region| {
+            piece.1 <= region.offset && region.offset + region.len <= piece.2
+        };
+        let read =
+            |piece: &(Ident, usize, usize)| reads.iter().any(|(region, _)| holds(piece, region));
+        for (i, (region, index)) in writes.iter().enumerate() {
+            let last = i + 1 == writes.len();
+            let from = if i == 0 { quote!(&mut #whole) } else { quote!(after) };
+            let name = local(&function.params[*index].name);
+            let before = if read(&pieces[i]) { &pieces[i].0 } else { &format_ident!("_") };
+            let after = if !last || read(&pieces[i + 1]) { "after" } else { "_" };
+            let after = format_ident!("{after}");
+            let at = Literal::usize_unsuffixed(region.offset - pieces[i].1);
+            runtime.insert("carve");
+            steps.push(quote! {
+                let Some((#before, #name, #after)) = carve(#from, #at) else { return };
+            });
+        }
+        for (region, index) in reads {
+            let piece = (pieces.iter().find(|piece| holds(piece, &region)))
+                .unwrap_or_else(|| panic!("bug in tflc: {} reads what it writes", function.name));
+            let (name, from) = (local(&function.params[index].name), &piece.0);
+            let at = Literal::usize_unsuffixed(region.offset - piece.1);
+            runtime.insert("window");
+            steps.push(quote!(let Some(#name) = window(#from, #at) else { return };));
+        }
+    }
+    for (memory, reads) in reads {
+        let whole = whole_memory(program, memory);
+        for (region, index) in reads {
+            if is_whole(program, region) {
+                args[index] = quote!(&#whole);
+                continue;
+            }
+            let name = local(&function.params[index].name);
+            let at = Literal::usize_unsuffixed(region.offset);
+            runtime.insert("window");
+            steps.push(quote!(let Some(#name) = window(&#whole, #at) else { return };));
+        }
+    }
+    let name = ident(&function.name);
+    quote!(#(#steps)* #name(#(#args),*);)
+}
+
+/// Whether a memory is kept in an `Aligned`: bytes, so that they can be read in words.
+pub fn is_aligned(memory: Memory) -> bool {
+    matches!(memory.dtype, DType::I8 | DType::U8)
+}
+
+fn is_whole(program: &Program, region: Region) -> bool {
+    region.offset == 0 && region.len == program.memories[region.memory].len
+}
+
+fn memory_type(memory: Memory) -> TokenStream {
+    let (ty, len) = (rust_type(memory.dtype), Literal::usize_unsuffixed(memory.len));
+    match is_aligned(memory) {
+        true => quote!(Aligned<[#ty; #len]>),
+        false => quote!([#ty; #len]),
+    }
+}
+
+/// The place of a memory's array.
+fn whole_memory(program: &Program, memory: usize) -> TokenStream {
+    let name = field(&program.memories, memory);
+    match is_aligned(program.memories[memory]) {
+        true => quote!(self.#name.0),
+        false => quote!(self.#name),
+    }
+}
+
+/// The name of a memory's field.
+fn field(memories: &[Memory], index: usize) -> Ident {
+    format_ident!("{}", describe::memory(memories, index))
+}

@@ -1,0 +1,246 @@
+//! The loop IR and its memory as text, for `--emit` and for messages.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use tflc::loop_ir::{
+    Access, Arg, Binary, Call, Expr, Function, Layer, Place, Program, Region, Stmt, Update, Var,
+};
+
+use super::thousands;
+
+/// A layer in a few words: which operators of the model it stands for, and what they yield.
+pub fn title(layer: &Layer) -> String {
+    let (what, tensor) = (&layer.what, quote(&layer.tensor));
+    match &*layer.operators {
+        "" => format!("{what} {tensor}"),
+        operators => format!("operator {operators} {what} {tensor}"),
+    }
+}
+
+/// A tensor's name in quotes; of the names that converters join, the first.
+fn quote(name: &str) -> String {
+    match name.split_once(';') {
+        Some((first, _)) => format!("'{first};…'"),
+        None => format!("'{name}'"),
+    }
+}
+
+/// The different constants that a call reads, by position.
+pub fn constants(call: &Call) -> impl Iterator<Item = usize> {
+    let constants: BTreeSet<usize> = (call.args.iter())
+        .filter_map(|arg| match arg {
+            Arg::Constant(index) => Some(*index),
+            Arg::Region(_) => None,
+        })
+        .collect();
+    constants.into_iter()
+}
+
+/// The different regions of memory that a call works on.
+pub fn regions(call: &Call) -> impl Iterator<Item = Region> {
+    let regions: BTreeSet<_> = (call.args.iter())
+        .filter_map(|arg| match arg {
+            Arg::Region(Region { memory, offset, len }) => Some((*memory, *offset, *len)),
+            Arg::Constant(_) => None,
+        })
+        .collect();
+    regions.into_iter().map(|(memory, offset, len)| Region { memory, offset, len })
+}
+
+/// The calls in execution order, then the functions and the constants.
+pub fn kernels(program: &Program) -> String {
+    let mut text = String::new();
+    for (i, call) in program.calls.iter().enumerate() {
+        let layer = &call.layer;
+        let args: Vec<String> = (call.args.iter())
+            .map(|arg| match arg {
+                Arg::Region(Region { memory, offset, len }) => {
+                    format!("memory{memory}[{offset}..{}]", offset + len)
+                }
+                Arg::Constant(index) => program.constants[*index].name.clone(),
+            })
+            .collect();
+        let name = &program.functions[call.function].name;
+        line(&mut text, 0, &format!("{i:>3}  {name}({})", args.join(", ")));
+        line(&mut text, 2, &format!("{}: {}", title(layer), layer.shapes));
+    }
+    for function in &program.functions {
+        text.push('\n');
+        for doc in &function.doc {
+            line(&mut text, 0, format!("/// {doc}").trim_end());
+        }
+        let params: Vec<String> = (function.params.iter())
+            .map(|param| {
+                let access = match param.access {
+                    Access::Read => "read",
+                    Access::Write => "write",
+                    Access::Constant => "constant",
+                };
+                format!("{}: {access} {}[{}]", param.name, param.dtype, param.len)
+            })
+            .collect();
+        line(&mut text, 0, &format!("fn {}({})", function.name, params.join(", ")));
+        block(&mut text, function, &function.body, 1);
+    }
+    text.push('\n');
+    for constant in &program.constants {
+        let (name, dtype, len) = (&constant.name, constant.dtype, constant.len());
+        line(&mut text, 0, &format!("const {name}: {dtype}[{len}]  // {}", constant.doc));
+    }
+    text
+}
+
+fn line(text: &mut String, depth: usize, line: &str) {
+    writeln!(text, "{:1$}{line}", "", 4 * depth).expect("written to a string");
+}
+
+fn block(text: &mut String, function: &Function, body: &[Stmt], depth: usize) {
+    let name = |var: &Var| &function.names[var.id];
+    let expr = |e: &Expr| spell(function, e);
+    for stmt in body {
+        let step = match stmt {
+            Stmt::Let(var, value) => format!("let {} = {}", name(var), expr(value)),
+            Stmt::Accumulator(var, start) => format!("accumulator {} = {}", name(var), expr(start)),
+            Stmt::Update(var, update, value) => {
+                let update = match update {
+                    Update::Add => "+=",
+                    Update::WrappingAdd => "wrapping +=",
+                    Update::Max => "max=",
+                };
+                format!("{} {update} {}", name(var), expr(value))
+            }
+            Stmt::View { var, of, at, len } => {
+                let of = place(function, *of);
+                format!("view {} = {of}[{}; {}]", name(var), expr(at), expr(len))
+            }
+            Stmt::Store { to, at, value } => {
+                format!("{}[{}] = {}", place(function, *to), expr(at), expr(value))
+            }
+            Stmt::For { var, from, to, .. } => {
+                format!("for {} in {}..{}", name(var), expr(from), expr(to))
+            }
+        };
+        line(text, depth, &step);
+        if let Stmt::For { body, .. } = stmt {
+            block(text, function, body, depth + 1);
+        }
+    }
+}
+
+fn place(function: &Function, place: Place) -> &str {
+    match place {
+        Place::Param(index) => &function.params[index].name,
+        Place::View(var) => &function.names[var.id],
+    }
+}
+
+fn spell(function: &Function, e: &Expr) -> String {
+    let spell = |e: &Expr| spell(function, e);
+    // A product's operand, or what is subtracted, in parentheses if it is a sum.
+    let tight = |e: &Expr| match e {
+        Expr::Binary(Binary::Add | Binary::Sub | Binary::ShiftLeft, ..) => {
+            format!("({})", spell(e))
+        }
+        e => spell(e),
+    };
+    match e {
+        Expr::Int(value) => value.to_string(),
+        Expr::Index(value) => value.to_string(),
+        Expr::Real(value) => format!("{value:?}"),
+        Expr::Var(var) => function.names[var.id].clone(),
+        Expr::Load(from, at) => format!("{}[{}]", place(function, *from), spell(at)),
+        Expr::Binary(op, a, b) => match op {
+            Binary::Add => format!("{} + {}", spell(a), spell(b)),
+            Binary::Sub => format!("{} - {}", spell(a), tight(b)),
+            Binary::Mul => format!("{} * {}", tight(a), tight(b)),
+            Binary::Div => format!("{} / {}", tight(a), tight(b)),
+            Binary::ShiftLeft => format!("{} << {}", tight(a), tight(b)),
+            Binary::WrappingAdd => format!("wrapping_add({}, {})", spell(a), spell(b)),
+            Binary::SaturatingSub => format!("saturating_sub({}, {})", spell(a), spell(b)),
+            Binary::Min => format!("min({}, {})", spell(a), spell(b)),
+            Binary::Max => format!("max({}, {})", spell(a), spell(b)),
+        },
+        Expr::Call(intrinsic, args) => {
+            let args: Vec<String> = args.iter().map(spell).collect();
+            format!("{}({})", intrinsic.name(), args.join(", "))
+        }
+        Expr::ToInt(index) => format!("int({})", spell(index)),
+        Expr::ToIndex(int) => format!("index({})", spell(int)),
+    }
+}
+
+/// A value in memory from the call that writes it to the last one that reads it.
+struct Life {
+    region: Region,
+    what: String,
+    /// The call that writes it; `None` for the model's inputs.
+    from: Option<usize>,
+    /// The last call that reads it; one behind the last for the model's outputs.
+    to: usize,
+}
+
+/// Each memory with what lies in it, when and where.
+pub fn memory(program: &Program) -> String {
+    let mut text = String::new();
+    let lives = lives(program);
+    for (i, memory) in program.memories.iter().enumerate() {
+        let size = memory.dtype.size();
+        let bytes = thousands(memory.len * size);
+        line(&mut text, 0, &format!("memory{i}: {}[{}], {bytes} bytes", memory.dtype, memory.len));
+        let mut rows = vec![["offset", "bytes", "calls", "what"].map(String::from)];
+        for life in lives.iter().filter(|life| life.region.memory == i) {
+            let from = life.from.map_or("input".to_string(), |call| call.to_string());
+            let to =
+                if life.to < program.calls.len() { life.to.to_string() } else { "output".into() };
+            rows.push([
+                thousands(life.region.offset * size),
+                thousands(life.region.len * size),
+                format!("{from}..{to}"),
+                life.what.clone(),
+            ]);
+        }
+        for row in &rows {
+            let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+            let [offset, bytes, calls, what] = row;
+            let (a, b, c) = (width(0), width(1), width(2));
+            line(&mut text, 0, &format!("  {offset:>a$}  {bytes:>b$}  {calls:<c$}  {what}"));
+        }
+    }
+    writeln!(text, "{} bytes of RAM in all", thousands(program.ram())).expect("a string");
+    text
+}
+
+fn lives(program: &Program) -> Vec<Life> {
+    let overlap = |a: Region, b: Region| {
+        a.memory == b.memory && a.offset < b.offset + b.len && b.offset < a.offset + a.len
+    };
+    let mut lives: Vec<Life> = (program.inputs.iter())
+        .map(|input| Life { region: input.region, what: quote(&input.name), from: None, to: 0 })
+        .collect();
+    // The latest value in a place is the one that a read of it means.
+    let read = |lives: &mut Vec<Life>, region: Region, by: usize| {
+        if let Some(life) = lives.iter_mut().rev().find(|life| overlap(life.region, region)) {
+            life.to = life.to.max(by);
+        }
+    };
+    for (i, call) in program.calls.iter().enumerate() {
+        let params = &program.functions[call.function].params;
+        let args = || params.iter().zip(&call.args);
+        for (param, arg) in args() {
+            if let (Access::Read, Arg::Region(region)) = (param.access, arg) {
+                read(&mut lives, *region, i);
+            }
+        }
+        for (param, arg) in args() {
+            if let (Access::Write, Arg::Region(region)) = (param.access, arg) {
+                let what = title(&call.layer);
+                lives.push(Life { region: *region, what, from: Some(i), to: i });
+            }
+        }
+    }
+    for output in &program.outputs {
+        read(&mut lives, output.region, program.calls.len());
+    }
+    lives
+}

@@ -1,0 +1,215 @@
+//! Generated Rust: builds without a warning, computes the reference kernels' bytes, keeps no panic
+//! in machine code, and is the same on every machine.
+
+#[path = "support/golden.rs"]
+mod golden;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use golden::Model;
+use tflc::harness::HostRust;
+use tflc::target::Target;
+use tflc::{compile, Compiled, Options};
+
+/// Models whose generated files are checked in under `tests/golden`: those that a reader learns
+/// most from.
+const SHOWN: [&str; 4] = ["digits_conv", "digits_float_io", "digits_residual", "digits_separable"];
+
+/// Models that are built into one program: hundreds in a few seconds.
+const BATCH: usize = 150;
+
+#[test]
+fn own_models_are_exact() {
+    assert_exact(golden::models("tests/models"), 3);
+}
+
+#[test]
+fn vectors_are_exact() {
+    assert_exact(golden::models("tests/vectors"), 1);
+}
+
+#[test]
+fn shared_models_are_exact() {
+    assert_exact(golden::models("../shared/models"), 2);
+}
+
+#[test]
+fn machine_code_has_no_panic() {
+    let folder = folder("machine_code");
+    for model in
+        golden::models("tests/models").into_iter().chain(golden::models("../shared/models"))
+    {
+        let Some((_, source)) = generate(&model) else { continue };
+        // The vectors and the random models have the same kernels in less time.
+        if model.name.contains("/random") || model.name.contains("/qat/") {
+            continue;
+        }
+        let file =
+            write(&folder, "model.rs", &format!("#![no_std]\n#![forbid(unsafe_code)]\n{source}"));
+        for level in ["2", "3", "s", "z"] {
+            let assembly = folder.join("model.s");
+            rustc(
+                &file,
+                &["--crate-type=lib", "--emit=asm", &format!("-Copt-level={level}"), "-o"],
+                &assembly,
+            );
+            let assembly = fs::read_to_string(assembly).expect("was just written");
+            let panics = ["panic", "slice_index", "slice_start", "slice_end", "unwrap_failed"];
+            let line = assembly.lines().find(|line| panics.iter().any(|name| line.contains(name)));
+            assert!(line.is_none(), "{} at opt-level {level}: {}", model.name, line.expect("some"));
+        }
+    }
+}
+
+#[test]
+fn compiles_without_warnings() {
+    let folder = folder("warnings");
+    let mut modules = String::new();
+    for (index, model) in golden::models("tests/models").iter().enumerate() {
+        let Some((_, source)) = generate(model) else { continue };
+        write(&folder, &format!("model{index}.rs"), &source);
+        modules +=
+            &format!("mod file{index} {{ include!(\"model{index}.rs\"); }}\nmod model{index};\n");
+    }
+    let lints =
+        "#![forbid(unsafe_code)]\n#![deny(warnings)]\n#![warn(missing_docs)]\n//! A test.\n";
+    // Nothing is used, then everything.
+    write(&folder, "unused.rs", &format!("{lints}{modules}fn main() {{}}\n"));
+    let public =
+        modules.replace("mod ", "pub mod ").replace("pub mod", "#[allow(missing_docs)] pub mod");
+    write(&folder, "public.rs", &format!("#![no_std]\n{lints}{public}"));
+    for edition in ["2021", "2024"] {
+        let edition = format!("--edition={edition}");
+        for (file, kind) in [("unused.rs", "--crate-type=bin"), ("public.rs", "--crate-type=lib")] {
+            let args = [&edition, kind, "--emit=metadata", "-o"];
+            run(Command::new("rustc").current_dir(&folder).arg(file).args(args).arg("checked"));
+            let clippy = Command::new("clippy-driver").arg("--version").output();
+            if clippy.is_ok_and(|output| output.status.success()) {
+                run(Command::new("clippy-driver")
+                    .current_dir(&folder)
+                    .arg(file)
+                    .args(args)
+                    .arg("checked"));
+            } else {
+                eprintln!("clippy is not there; its lints are left out");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_struct_is_all_memory() {
+    for model in golden::models("tests/models") {
+        let Some((compiled, source)) = generate(&model) else { continue };
+        let folder = folder("size");
+        let size = compiled.program.ram().next_multiple_of(4);
+        let check =
+            format!("{source}\nconst _: () = assert!(core::mem::size_of::<Model>() == {size});\n");
+        let file = write(&folder, "model.rs", &check);
+        rustc(&file, &["--crate-type=lib", "--emit=metadata", "-o"], &folder.join("checked"));
+    }
+}
+
+#[test]
+fn output_is_deterministic() {
+    for model in golden::models("tests/models") {
+        let sources: Vec<_> =
+            (0..2).filter_map(|_| generate(&model)).map(|(_, source)| source).collect();
+        assert!(sources.windows(2).all(|pair| pair[0] == pair[1]), "{}", model.name);
+    }
+}
+
+/// With `UPDATE_GOLDEN=1`, writes the files instead of comparing them.
+#[test]
+fn golden_files_are_current() {
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    for name in SHOWN {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/models")
+            .join(format!("{name}.tflite"));
+        let (_, source) = generate(&Model { name: name.into(), path }).expect("is supported");
+        let golden =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.rs"));
+        if update {
+            fs::create_dir_all(golden.parent().expect("has one")).expect("can be made");
+            fs::write(&golden, &source).expect("can be written");
+        }
+        let found = fs::read_to_string(&golden).unwrap_or_default();
+        assert!(
+            found == source,
+            "{} is not what tflc generates now; look at the difference after\n    \
+             UPDATE_GOLDEN=1 cargo test --test generated_rust golden_files",
+            golden.display()
+        );
+    }
+}
+
+/// The model compiled and as Rust; `None` where it has operators that are not supported yet.
+fn generate(model: &Model) -> Option<(Compiled, String)> {
+    let file = model.name.rsplit('/').next().expect("at least one part");
+    let file = file.trim_end_matches(".tflite");
+    let options = Options {
+        target: Target::find("host").expect("is there"),
+        model: format!("{file}.tflite"),
+        arguments: format!("{file}.tflite --target host -o {file}.rs"),
+    };
+    match compile(&model.bytes(), &options) {
+        Ok(compiled) => {
+            let source = compiled.rust(&options);
+            Some((compiled, source))
+        }
+        Err(_) if model.name.contains("random-more/") => None,
+        Err(problems) => panic!("{}:\n{problems}", model.name),
+    }
+}
+
+/// Builds models in batches, at an optimization level of rustc, and compares what they compute with their golden cases.
+fn assert_exact(models: Vec<Model>, level: u8) {
+    let mut failures = Vec::new();
+    for models in models.chunks(BATCH) {
+        let generated: Vec<_> = models.iter().map(|model| (model, generate(model))).collect();
+        let generated: Vec<_> = generated.into_iter().filter_map(|(m, g)| Some((m, g?))).collect();
+        let sources: Vec<_> =
+            generated.iter().map(|(_, (c, source))| (&source[..], &c.program)).collect();
+        let host = HostRust::build(&sources, level).unwrap_or_else(|error| panic!("{error}"));
+        for (index, (model, (compiled, _))) in generated.iter().enumerate() {
+            let cases = model.cases();
+            let inputs: Vec<_> = cases.iter().map(|case| case.values(&compiled.imported)).collect();
+            match host.run(index, &inputs) {
+                Ok(outputs) => {
+                    let wrong = outputs.iter().zip(&cases).position(|(found, case)| {
+                        !found.iter().map(|value| &value.bytes).eq(&case.outputs)
+                    });
+                    if let Some(case) = wrong {
+                        failures.push(format!("{} differs in case {case}", model.name));
+                    }
+                }
+                Err(error) => failures.push(format!("{}: {error}", model.name)),
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+fn rustc(file: &Path, args: &[&str], output: &Path) {
+    run(Command::new("rustc").arg("--edition=2021").arg(file).args(args).arg(output));
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().expect("can be run");
+    assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::create_dir_all(&folder).expect("can be made");
+    folder
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    fs::write(&path, text).expect("can be written");
+    path
+}

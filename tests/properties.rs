@@ -1,0 +1,240 @@
+//! Random small models through the whole chain: each link gives the bytes of the one before.
+//!
+//! `TFLC_PROPERTY_MODELS` says how many models, `TFLC_PROPERTY_SEED` with which seed they begin. A
+//! failure is first made as small as possible, then told with its seed.
+
+#[path = "support/model_builder.rs"]
+mod model_builder;
+#[path = "support/parallel.rs"]
+mod parallel;
+#[path = "support/quiet.rs"]
+mod quiet;
+#[path = "support/random_model.rs"]
+mod random_model;
+
+use std::collections::BTreeMap;
+use std::env;
+
+use model_builder::ModelSpec;
+use random_model::Rng;
+use tflc::frontend::{self, schema};
+use tflc::ir::{self, Graph};
+use tflc::loop_ir::{self, Machine};
+use tflc::ops::{DType, Value};
+use tflc::target::Target;
+use tflc::{passes, plan};
+
+/// How many models are drawn.
+const MODELS: u64 = 1500;
+
+/// Each operator that the models must hold, under TFLite's name.
+const OPERATORS: &[&str] = &[
+    "ADD",
+    "AVERAGE_POOL_2D",
+    "CONCATENATION",
+    "CONV_2D",
+    "DEPTHWISE_CONV_2D",
+    "DEQUANTIZE",
+    "EXPAND_DIMS",
+    "FULLY_CONNECTED",
+    "HARD_SWISH",
+    "LEAKY_RELU",
+    "LOGISTIC",
+    "MAX_POOL_2D",
+    "MEAN",
+    "MUL",
+    "PACK",
+    "PAD",
+    "PADV2",
+    "QUANTIZE",
+    "RELU",
+    "RELU6",
+    "RELU_N1_TO_1",
+    "RESHAPE",
+    "RESIZE_NEAREST_NEIGHBOR",
+    "SHAPE",
+    "SOFTMAX",
+    "SQUEEZE",
+    "STRIDED_SLICE",
+    "SUB",
+    "TANH",
+    "TRANSPOSE",
+];
+
+/// How often each operator occurred.
+type Counts = BTreeMap<String, usize>;
+
+/// Where the chain broke, and how.
+#[derive(Debug)]
+struct Failure {
+    link: String,
+    what: String,
+}
+
+#[test]
+fn random_models_keep_their_bytes() {
+    let number = |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let first = number("TFLC_PROPERTY_SEED").unwrap_or(0);
+    let count = number("TFLC_PROPERTY_MODELS").unwrap_or(MODELS);
+    let seeds: Vec<u64> = (first..first + count).collect();
+
+    let target = Target::find("host").expect("is there");
+    let results = parallel::map(&seeds, |&seed| {
+        let spec = random_model::spec(seed);
+        let kinds = spec.operators.iter().map(|operator| operator.builtin);
+        let names = kinds.map(|kind| schema::builtin_name(kind).expect("a known one").to_string());
+        follow(&spec, &target).map(|kept| (names.collect::<Vec<_>>(), kept)).map_err(|failure| {
+            let (spec, failure) = reduce(spec, failure, &target);
+            explain(seed, &spec, &failure)
+        })
+    });
+
+    let (mut drawn, mut lowered) = (Counts::new(), Counts::new());
+    let mut failures = Vec::new();
+    for result in results {
+        match result {
+            Ok((names, kept)) => {
+                names.into_iter().for_each(|name| *drawn.entry(name).or_default() += 1);
+                kept.into_iter().for_each(|name| *lowered.entry(name).or_default() += 1);
+            }
+            Err(failure) => failures.push(failure),
+        }
+    }
+    println!("{count} models\noperators: {drawn:?}\nbehind the passes: {lowered:?}");
+    if !failures.is_empty() {
+        // Models fail for the same reason rather than for many: a few tell.
+        let shown = failures.iter().take(5).cloned().collect::<Vec<_>>().join("\n\n");
+        let all: Vec<&str> = failures.iter().filter_map(|failure| failure.lines().next()).collect();
+        panic!("{} of {count} models fail:\n{}\n\n{shown}", failures.len(), all.join("\n"));
+    }
+    // Few models, from an environment variable, needn't hold everything.
+    if count >= 500 {
+        let rare = |counts: &Counts, name: &str| counts.get(name).is_none_or(|&n| n < 15);
+        let missing: Vec<_> = OPERATORS.iter().filter(|name| rare(&drawn, name)).collect();
+        assert!(missing.is_empty(), "too few of {missing:?}");
+        // What is left of these is another operator.
+        let gone = ["SHAPE", "EXPAND_DIMS", "SQUEEZE", "PADV2"];
+        let kept = OPERATORS.iter().filter(|name| !gone.contains(name));
+        let missing: Vec<_> = kept.filter(|name| rare(&lowered, name)).collect();
+        assert!(missing.is_empty(), "the passes leave too few of {missing:?}");
+    }
+}
+
+/// Follows a model along the chain; yields the operators that are left behind the passes.
+fn follow(spec: &ModelSpec, target: &Target) -> Result<Vec<String>, Failure> {
+    let link = std::cell::RefCell::new("import".to_string());
+    let fail = |what: String| Failure { link: link.borrow().clone(), what };
+    quiet::catch(|| {
+        let imported = frontend::import(&spec.build()).map_err(|problems| fail(problems.to_string()))?;
+        ir::validate(&imported).map_err(fail)?;
+        let cases = cases(&imported);
+        let expected: Vec<Vec<Value>> =
+            cases.iter().map(|inputs| ir::eval(&imported, inputs).expect("inputs fit")).collect();
+
+        let mut graph = imported;
+        for pass in passes::PIPELINE {
+            *link.borrow_mut() = pass.name.to_string();
+            let before = graph.clone();
+            (pass.run)(&mut graph, target);
+            ir::validate(&graph).map_err(fail)?;
+            if graph != before {
+                compare(&cases, &expected, |inputs| ir::eval(&graph, inputs).expect("inputs fit")).map_err(fail)?;
+            }
+        }
+
+        *link.borrow_mut() = "plan".to_string();
+        let program = plan::program(&graph, target);
+        *link.borrow_mut() = "verifier".to_string();
+        loop_ir::verify(&program).map_err(fail)?;
+        *link.borrow_mut() = "loop IR".to_string();
+        let mut machine = Machine::new(&program);
+        compare(&cases, &expected, |inputs| machine.run(inputs)).map_err(fail)?;
+        Ok(graph.nodes.iter().map(|node| node.op.kind().to_string()).collect())
+    })
+    .unwrap_or_else(|panic| Err(fail(panic)))
+}
+
+fn compare(
+    cases: &[Vec<Value>],
+    expected: &[Vec<Value>],
+    mut run: impl FnMut(&[Value]) -> Vec<Value>,
+) -> Result<(), String> {
+    for (i, (inputs, expected)) in cases.iter().zip(expected).enumerate() {
+        let outputs = run(inputs);
+        for (o, (output, expected)) in outputs.iter().zip(expected).enumerate() {
+            if output.ty != expected.ty {
+                return Err(format!("case {i}, output {o} is {} instead of {}", output.ty, expected.ty));
+            }
+            let size = output.ty.dtype.size();
+            let (ours, theirs) = (output.bytes.chunks(size), expected.bytes.chunks(size));
+            if let Some((at, (ours, theirs))) = ours.zip(theirs).enumerate().find(|(_, (a, b))| a != b) {
+                return Err(format!("case {i}, output {o}, element {at} is {ours:?} instead of {theirs:?}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Inputs: all at the lowest code, all at the highest, all at the zero point, then random ones. The
+/// machine runs them one after the other on the same memory.
+fn cases(graph: &Graph) -> Vec<Vec<Value>> {
+    (0..6).map(|case| graph.inputs.iter().map(|&id| input(graph, id, case)).collect()).collect()
+}
+
+fn input(graph: &Graph, id: ir::TensorId, case: u64) -> Value {
+    let tensor = &graph.tensors[id];
+    let ty = &tensor.ty;
+    let count = ty.elements();
+    let mut rng = Rng::new(case << 32 | id.index() as u64);
+    let zero_point = tensor.quantization.map_or(0, |q| q.zero_point);
+    match ty.dtype {
+        DType::F32 => {
+            let special = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0, 1e-40, 0.5, 1.5, -2.5];
+            let real = |_| match case {
+                0 => f32::MIN,
+                1 => f32::MAX,
+                2 => 0.0,
+                _ if rng.chance(10) => rng.pick(&special),
+                _ => rng.real(-20.0, 20.0) as f32,
+            };
+            Value::from_floats(&ty.shape, (0..count).map(real).collect::<Vec<_>>())
+        }
+        DType::I64 => Value::new(ty.clone(), (0..ty.bytes()).map(|_| rng.next() as u8).collect()),
+        dtype => {
+            let (low, high) = dtype.range();
+            let code = |_| match case {
+                0 => low,
+                1 => high,
+                2 => zero_point,
+                // Near the zero point, then anywhere.
+                3 => (zero_point + rng.range(-9, 9) as i32).clamp(low, high),
+                _ => rng.range(low.into(), high.into()) as i32,
+            };
+            Value::from_ints(ty.clone(), (0..count).map(code).collect::<Vec<_>>())
+        }
+    }
+}
+
+/// The smallest model found that breaks the chain at the same link.
+fn reduce(mut spec: ModelSpec, mut failure: Failure, target: &Target) -> (ModelSpec, Failure) {
+    let smaller = |spec: &ModelSpec, link: &str| {
+        random_model::reductions(spec).into_iter().find_map(|less| match follow(&less, target) {
+            Err(failure) if failure.link == link => Some((less, failure)),
+            _ => None,
+        })
+    };
+    while let Some(less) = smaller(&spec, &failure.link) {
+        (spec, failure) = less;
+    }
+    (spec, failure)
+}
+
+fn explain(seed: u64, spec: &ModelSpec, failure: &Failure) -> String {
+    let graph = frontend::import(&spec.build()).map(|graph| graph.to_string());
+    let graph = graph.unwrap_or_else(|_| format!("{spec:?}\n"));
+    let Failure { link, what } = failure;
+    format!(
+        "seed {seed} breaks at {link}: {what}\nsmallest model that does:\n{graph}\
+         try again: TFLC_PROPERTY_SEED={seed} TFLC_PROPERTY_MODELS=1 cargo test --test properties"
+    )
+}
