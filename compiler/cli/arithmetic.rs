@@ -5,7 +5,7 @@
 //! microcontroller's. The graph is evaluated once in each of these ways.
 
 use tflc::ir::{Graph, Node, TensorId};
-use tflc::ops::{Epilogue, Multiplier, Stage, Value};
+use tflc::ops::{Chain, Multiplier, Stage, Value};
 
 /// A way to requantize, as some runtime has it.
 pub struct Arithmetic {
@@ -69,7 +69,7 @@ impl Arithmetic {
             let operands: Vec<&Value> = node.inputs.iter().map(operand).collect();
             let results = match node.op.epilogue() {
                 Some(epilogue) if self.operators.contains(&node.op.kind()) => {
-                    vec![self.requantize(node, &operands, epilogue)]
+                    self.requantize(node, &operands, &epilogue.0[0])
                 }
                 _ => node.op.eval(&operands),
             };
@@ -81,11 +81,13 @@ impl Arithmetic {
         graph.outputs.iter().map(value).collect()
     }
 
-    fn requantize(&self, node: &Node, operands: &[&Value], epilogue: &Epilogue) -> Value {
-        let (ty, accumulators) = accumulators(node, operands);
+    fn requantize(&self, node: &Node, operands: &[&Value], chain: &Chain) -> Vec<Value> {
+        let types: Vec<_> = operands.iter().map(|value| &value.ty).collect();
+        let ty = node.op.infer(&types).expect("valid").swap_remove(0);
+        let accumulators = node.op.accumulators(operands, &ty);
         let channels = ty.from_innermost(0);
         let codes = accumulators.into_iter().enumerate().map(|(i, sum)| {
-            epilogue.0.iter().fold(sum, |x, stage| match stage {
+            chain.0.iter().fold(sum, |x, stage| match stage {
                 Stage::Requantize { offset, multipliers, zero_point } => {
                     let channel = if multipliers.len() == 1 { 0 } else { i % channels };
                     (self.rescale)(x - offset, multipliers[channel]) + zero_point
@@ -93,29 +95,6 @@ impl Arithmetic {
                 stage => stage.apply(x, i % channels),
             })
         });
-        Value::from_ints(ty.clone(), codes.collect::<Vec<_>>())
+        vec![Value::from_ints(ty.clone(), codes)]
     }
-}
-
-/// What an operator sums up before its epilogue. The operator only yields codes, so it is asked for
-/// the sums a byte at a time: halved that often, and nothing else.
-fn accumulators(node: &Node, operands: &[&Value]) -> (tflc::ops::TensorType, Vec<i32>) {
-    let halve = || Stage::Requantize {
-        // (x − 1 + 1) >> 1
-        offset: 1,
-        multipliers: vec![Multiplier { multiplier: 1 << 30, shift: 0 }],
-        zero_point: 0,
-    };
-    let bytes: Vec<Value> = (0..4)
-        .map(|byte| {
-            let mut op = node.op.clone();
-            let stages = (0..8 * byte).map(|_| halve()).collect();
-            *op.epilogue_mut().expect("it has an accumulator") = Epilogue(stages);
-            op.eval(operands).remove(0)
-        })
-        .collect();
-    let size = bytes[0].ty.dtype.size();
-    let sum =
-        |i: usize| i32::from_le_bytes(std::array::from_fn(|byte| bytes[byte].bytes[i * size]));
-    (bytes[0].ty.clone(), (0..bytes[0].ty.elements()).map(sum).collect())
 }

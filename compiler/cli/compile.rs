@@ -1,17 +1,15 @@
 //! `tflc MODEL --target T -o OUT.rs`: compile, check what stands there, or show a stage.
 
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use tflc::ir::Graph;
-use tflc::loop_ir::Program;
 use tflc::passes;
 use tflc::target::{format_size, parse_size, Target};
 use tflc::{Compiled, Options};
 
 use super::files::{self, Output};
-use super::{find_target, harmless, listing, print, quoted, take, tell, thousands, Failure};
+use super::{budget, find_target, harmless, listing, print, quoted, take, thousands, Failure};
 
 /// What the default command takes.
 #[derive(Debug, Args)]
@@ -87,7 +85,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let options = options(arguments, target);
     let compiled = compile(&arguments.model, &model, &options)?;
-    within_budgets(arguments, &compiled, &options.target)?;
+    budget::keep(&arguments.model, arguments.flash, arguments.ram, &compiled, &options.target)?;
     let text = compiled.rust(&options);
     match place {
         Place::Stdout => print(text.as_bytes()),
@@ -112,6 +110,7 @@ impl Place<'_> {
     fn new(arguments: &Arguments) -> Result<Place<'_>, String> {
         let path = match &arguments.output {
             None => return Ok(Place::Stdout),
+            Some(_) if arguments.emit.is_some() => return Ok(Place::Stdout),
             Some(path) if path == Path::new("-") && arguments.check => {
                 return Err("--check compares with a file: -o - has none".into());
             }
@@ -151,14 +150,18 @@ fn options(arguments: &Arguments, target: Target) -> Options {
 
 /// The arguments that write `output`, with paths as `show` has them.
 fn command(arguments: &Arguments, output: &Path, show: fn(&Path) -> String) -> String {
-    let (model, target) = (show(&arguments.model), show(Path::new(&arguments.target)));
-    let mut line = format!("{} --target {}", quoted(&model), quoted(&target));
+    let path = |path: &Path| match show(path) {
+        name if name.starts_with('-') => quoted(&format!("./{name}")),
+        name => quoted(&name),
+    };
+    let target = path(Path::new(&arguments.target));
+    let mut line = format!("{} --target {target}", path(&arguments.model));
     for (name, size) in [("flash", arguments.flash), ("ram", arguments.ram)] {
         if let Some(size) = size {
             line += &format!(" --{name} {}", format_size(size));
         }
     }
-    line + &format!(" -o {}", quoted(&show(output)))
+    line + &format!(" -o {}", path(output))
 }
 
 /// Compiles a model that was read from `path`.
@@ -211,80 +214,6 @@ fn summary(path: &Path, compiled: &Compiled, changed: bool) -> String {
         thousands(program.constant_bytes()),
         if changed { "" } else { " (unchanged)" }
     )
-}
-
-/// Fails with all that exceeds the user's budgets; what exceeds only the target's usual memory is
-/// told and let through.
-fn within_budgets(
-    arguments: &Arguments,
-    compiled: &Compiled,
-    target: &Target,
-) -> Result<(), Failure> {
-    let program = &compiled.program;
-    let mut wrong = Vec::new();
-    let kinds: [(&str, &str, Option<usize>, Option<usize>, usize, HeldBy); 2] = [
-        (
-            "--flash",
-            "bytes of constants",
-            arguments.flash,
-            target.memory.flash,
-            program.constant_bytes(),
-            constants_by_layer,
-        ),
-        ("--ram", "bytes of RAM", arguments.ram, target.memory.ram, program.ram(), memory_by_layer),
-    ];
-    for (option, unit, budget, usual, needed, held_by) in kinds {
-        let what = format!("{} takes {} {unit}", arguments.model.display(), thousands(needed));
-        match (budget, usual) {
-            (Some(budget), _) if needed > budget => {
-                let over = thousands(needed - budget);
-                let budget = format_size(budget);
-                let largest = largest(program, held_by);
-                wrong.push(format!("{what}, {over} more than {option} {budget} allows{largest}"));
-            }
-            (None, Some(usual)) if needed > usual => {
-                let usual = format_size(usual);
-                tell(&format!(
-                    "note: {what}, and {} devices usually have {usual} ({option} SIZE says what \
-                     yours has)",
-                    target.name
-                ));
-            }
-            _ => {}
-        }
-    }
-    if wrong.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::Unusable(wrong))
-}
-
-/// What a layer holds of a budget, in bytes.
-type HeldBy = fn(&Program, usize) -> usize;
-
-fn constants_by_layer(program: &Program, call: usize) -> usize {
-    listing::constants(&program.calls[call])
-        .map(|constant| program.constants[constant].bytes.len())
-        .sum()
-}
-
-fn memory_by_layer(program: &Program, call: usize) -> usize {
-    listing::regions(&program.calls[call])
-        .map(|region| region.len * program.memories[region.memory].dtype.size())
-        .sum()
-}
-
-/// The layers that hold the most, as lines to follow a message.
-fn largest(program: &Program, held_by: HeldBy) -> String {
-    let mut layers: Vec<(usize, usize)> =
-        (0..program.calls.len()).map(|call| (held_by(program, call), call)).collect();
-    layers.sort_by_key(|&(bytes, call)| (std::cmp::Reverse(bytes), call));
-    let mut text = String::from("; the layers that hold the most:");
-    for &(bytes, call) in layers.iter().filter(|(bytes, _)| *bytes > 0).take(5) {
-        let layer = &program.calls[call].layer;
-        write!(text, "\n{:>12}  {}", thousands(bytes), listing::title(layer)).expect("a string");
-    }
-    text
 }
 
 /// Compares with what stands at `path`.

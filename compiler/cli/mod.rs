@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and how the answers end.
 
 mod arithmetic;
+mod budget;
 mod compile;
 mod files;
 mod listing;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Graph, Node, TensorId};
-use crate::ops::{DType, Epilogue, Multiplier, Stage, Value};
+use crate::ops::{DType, Chain, Multiplier, Stage, Value};
 
 /// How many elements of a constant are shown.
 const SHOWN_ELEMENTS: usize = 8;
@@ -37,9 +37,11 @@ impl Graph {
         let results = list(&node.outputs, &|id| self.result(id));
         writeln!(f, " ({operands}) -> {results}")?;
         if let Some(epilogue) = node.op.epilogue() {
-            writeln!(f, "      {epilogue}")?;
+            for chain in &epilogue.0 {
+                writeln!(f, "      {chain}")?;
+            }
         } else if let Some(stages) = node.op.stages() {
-            writeln!(f, "      {}", Epilogue(stages))?;
+            writeln!(f, "      {}", Chain(stages))?;
         }
         Ok(())
     }
@@ -73,7 +75,7 @@ fn contents(value: &Value) -> String {
     format!("{{{}{more}}}", elements.join(" "))
 }
 
-impl fmt::Display for Epilogue {
+impl fmt::Display for Chain {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         for (i, stage) in self.0.iter().enumerate() {
             write!(f, "{}{stage}", if i == 0 { "" } else { ", " })?;
@@ -102,6 +104,14 @@ impl fmt::Display for Stage {
             Stage::Table(table) => {
                 write!(f, "table from {} to {}", table[0], table[255])
             }
+            Stage::AddResidual { own, other } => write!(
+                f,
+                "{:.6} (x {:+}) + {:.6} (residual {:+})",
+                own.multiplier.real(),
+                -own.zero_point,
+                other.multiplier.real(),
+                -other.zero_point
+            ),
         }
     }
 }

@@ -7,7 +7,7 @@ pub mod portable;
 
 use crate::ir::{Graph, Node};
 use crate::loop_ir::{Access, Builder, Expr, Place};
-use crate::ops::{DType, TensorType, Value};
+use crate::ops::{DType, Epilogue, Op, TensorType, Value};
 
 /// A node in its graph: what a kernel is asked to compute.
 #[derive(Clone, Copy)]
@@ -16,6 +16,8 @@ pub struct Layer<'a> {
     pub graph: &'a Graph,
     /// The node.
     pub node: &'a Node,
+    /// The operand whose memory the first result takes: one of [`in_place`]'s.
+    pub in_place: Option<usize>,
 }
 
 impl<'a> Layer<'a> {
@@ -45,6 +47,21 @@ impl<'a> Layer<'a> {
             None => self.input(index).dtype.range(),
         }
     }
+}
+
+/// The operands whose memory a node's first result may take: those of which no element is read
+/// once its place has been written.
+pub fn in_place(graph: &Graph, node: &Node) -> Vec<usize> {
+    let last = node.inputs.len().wrapping_sub(1);
+    let candidates = match &node.op {
+        Op::Add(_) | Op::Mul(_) => vec![0, 1],
+        op if op.stages().is_some() => vec![0],
+        op if op.epilogue().is_some_and(Epilogue::has_residual) => vec![last],
+        _ => Vec::new(),
+    };
+    let result = &graph.tensors[node.outputs[0]].ty;
+    let fits = |&index: &usize| graph.tensors[node.inputs[index]].ty == *result;
+    candidates.into_iter().filter(fits).collect()
 }
 
 /// What a parameter of a lowered function stands for.
@@ -90,6 +107,9 @@ impl<'a> Lowering<'a> {
             let tensor = &self.layer.graph.tensors[self.layer.node.inputs[index]].name;
             return self.constant(name, format!("{name} '{tensor}'"), value.clone());
         }
+        if self.layer.in_place == Some(index) {
+            return self.result(0);
+        }
         let bound = Binding::Operand(index);
         // The same tensor twice is the same parameter.
         let same = |b: &Binding| match b {
@@ -103,12 +123,13 @@ impl<'a> Lowering<'a> {
         self.bind(bound, name, ty, Access::Read)
     }
 
-    /// A parameter for the result.
-    pub fn result(&mut self) -> Place {
-        if let Some(param) = self.bindings.iter().position(|b| *b == Binding::Result(0)) {
+    /// A parameter for result `index`.
+    pub fn result(&mut self, index: usize) -> Place {
+        let binding = Binding::Result(index);
+        if let Some(param) = self.bindings.iter().position(|b| *b == binding) {
             return Place::Param(param);
         }
-        self.bind(Binding::Result(0), "output", self.layer.output(), Access::Write)
+        self.bind(binding, "output", self.layer.output(), Access::Write)
     }
 
     /// A parameter for read-only data.

@@ -19,13 +19,12 @@ impl Operator for AveragePool2d {
     }
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
-        pooling::infer(&self.window, inputs[0])
+        Ok(self.epilogue.types(pooling::infer(&self.window, inputs[0])?))
     }
 
-    fn eval(&self, inputs: &[&Value]) -> Vec<Value> {
-        pooling::eval(&self.window, inputs[0], |codes, channel| {
-            let mean = tflc_rt::divide_rounded(codes.iter().sum(), codes.len() as i32);
-            self.epilogue.apply(mean, channel)
+    fn accumulators(&self, inputs: &[&Value], ty: &TensorType) -> Vec<i32> {
+        pooling::summaries(&self.window, inputs[0], ty, |codes| {
+            tflc_rt::divide_rounded(codes.iter().sum(), codes.len() as i32)
         })
     }
 

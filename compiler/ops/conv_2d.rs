@@ -34,11 +34,10 @@ impl Operator for Conv2d {
         }
         super::expect_bias(inputs, oc)?;
         let [oh, ow] = self.window.output([h, w])?;
-        Ok(vec![TensorType::checked(inputs[0].dtype, [n, oh, ow, oc])?])
+        Ok(self.epilogue.types(TensorType::checked(inputs[0].dtype, [n, oh, ow, oc])?))
     }
 
-    fn eval(&self, inputs: &[&Value]) -> Vec<Value> {
-        let output = super::infer_one(self, inputs);
+    fn accumulators(&self, inputs: &[&Value], output: &TensorType) -> Vec<i32> {
         let (x, w) = (inputs[0].ints(), inputs[1].ints());
         let bias = inputs.get(2).map(|bias| bias.ints());
         let [n, ih, iw, ic] = inputs[0].ty.shape[..].try_into().expect("four dimensions");
@@ -64,12 +63,12 @@ impl Operator for Conv2d {
                                 }
                             }
                         }
-                        results.push(self.epilogue.apply(acc, o));
+                        results.push(acc);
                     }
                 }
             }
         }
-        vec![Value::from_ints(output, results)]
+        results
     }
 
     fn macs(&self, inputs: &[&TensorType], output: &TensorType) -> u64 {

@@ -5,6 +5,8 @@
 
 use tflc_rt::requantize;
 
+use super::{TensorType, Value};
+
 /// A positive real factor as `multiplier · 2^(shift − 31)`: 31 significant bits and a power of two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Multiplier {
@@ -91,6 +93,13 @@ pub enum Stage {
     },
     /// Any function of an int8 code.
     Table(Table),
+    /// A code and the residual's code at the same place become a sum, as in ADD.
+    AddResidual {
+        /// How the code is brought to the scale of the sum.
+        own: Addend,
+        /// How the residual's is.
+        other: Addend,
+    },
 }
 
 impl Stage {
@@ -116,33 +125,35 @@ impl Stage {
             }
             Stage::Clamp { min, max } => x.max(*min).min(*max),
             Stage::Table(table) => table[(x + 128) as usize] as i32,
+            Stage::AddResidual { .. } => unreachable!("asked without a residual"),
         }
     }
 }
 
-/// The stages that an accumulator goes through, first to last.
+/// How one operand of a sum is brought to the scale of the sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Addend {
+    /// Subtracted from every code.
+    pub zero_point: i32,
+    /// At most one half, so that sums fit: applied behind the left shift.
+    pub multiplier: Multiplier,
+}
+
+impl Addend {
+    /// The bits by which codes are shifted to the left, so that rounding costs little.
+    pub const LEFT_SHIFT: u32 = 20;
+
+    /// The share of `code` in the sum.
+    pub fn apply(&self, code: i32) -> i32 {
+        self.multiplier.apply((code - self.zero_point) << Self::LEFT_SHIFT)
+    }
+}
+
+/// The stages from an accumulator to a result, first to last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Epilogue(pub Vec<Stage>);
+pub struct Chain(pub Vec<Stage>);
 
-impl Epilogue {
-    /// Requantization to `zero_point`, then a clamp to `(min, max)`: what every operator with an
-    /// accumulator ends in.
-    pub fn requantize(
-        multipliers: Vec<Multiplier>,
-        zero_point: i32,
-        (min, max): (i32, i32),
-    ) -> Self {
-        Epilogue(vec![
-            Stage::Requantize { offset: 0, multipliers, zero_point },
-            Stage::Clamp { min, max },
-        ])
-    }
-
-    /// A clamp alone: operators that keep their input's codes.
-    pub fn clamp((min, max): (i32, i32)) -> Self {
-        Epilogue(vec![Stage::Clamp { min, max }])
-    }
-
+impl Chain {
     /// Adds stages behind the last; clamps that follow each other become one.
     pub fn append(&mut self, stages: Vec<Stage>) {
         for stage in stages {
@@ -156,8 +167,67 @@ impl Epilogue {
         }
     }
 
-    /// The result for the accumulator `x` in channel `channel`.
+    /// The result for the accumulator `x` in channel `channel`, if no residual is added.
     pub fn apply(&self, x: i32, channel: usize) -> i32 {
         self.0.iter().fold(x, |x, stage| stage.apply(x, channel))
+    }
+
+    /// The result for the accumulator `x` in channel `channel`, where the residual is `residual`.
+    fn apply_with(&self, x: i32, channel: usize, residual: i32) -> i32 {
+        self.0.iter().fold(x, |x, stage| match stage {
+            Stage::AddResidual { own, other } => own.apply(x) + other.apply(residual),
+            stage => stage.apply(x, channel),
+        })
+    }
+}
+
+/// What becomes of an operator's accumulators: a chain for each of its results. The residual, where
+/// one is added, is the operator's last operand.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Epilogue(pub Vec<Chain>);
+
+impl Epilogue {
+    /// Requantization to `zero_point`, then a clamp to `(min, max)`: what every operator with an
+    /// accumulator ends in.
+    pub fn requantize(
+        multipliers: Vec<Multiplier>,
+        zero_point: i32,
+        (min, max): (i32, i32),
+    ) -> Self {
+        Epilogue(vec![Chain(vec![
+            Stage::Requantize { offset: 0, multipliers, zero_point },
+            Stage::Clamp { min, max },
+        ])])
+    }
+
+    /// A clamp alone: operators that keep their input's codes.
+    pub fn clamp((min, max): (i32, i32)) -> Self {
+        Epilogue(vec![Chain(vec![Stage::Clamp { min, max }])])
+    }
+
+    /// Whether a residual is added on the way.
+    pub fn has_residual(&self) -> bool {
+        let mut stages = self.0.iter().flat_map(|chain| &chain.0);
+        stages.any(|stage| matches!(stage, Stage::AddResidual { .. }))
+    }
+
+    /// The results' types, for accumulators of the shape of `ty`.
+    pub fn types(&self, ty: TensorType) -> Vec<TensorType> {
+        vec![ty; self.0.len()]
+    }
+
+    /// The results for accumulators in the order of `ty`'s elements, and the operator's last
+    /// operand.
+    pub fn results(&self, ty: &TensorType, accumulators: &[i32], last: &Value) -> Vec<Value> {
+        let channels = ty.from_innermost(0);
+        let residual = self.has_residual().then(|| last.ints());
+        let result = |chain: &Chain| {
+            let codes = accumulators.iter().enumerate().map(|(i, &x)| {
+                let residual = residual.as_ref().map_or(0, |codes| codes[i]);
+                chain.apply_with(x, i % channels, residual)
+            });
+            Value::from_ints(ty.clone(), codes)
+        };
+        self.0.iter().map(result).collect()
     }
 }

@@ -45,11 +45,10 @@ impl Operator for FullyConnected {
                 _ => return Err(misfit()),
             }
         }
-        Ok(vec![TensorType::checked(inputs[0].dtype, shape)?])
+        Ok(self.epilogue.types(TensorType::checked(inputs[0].dtype, shape)?))
     }
 
-    fn eval(&self, inputs: &[&Value]) -> Vec<Value> {
-        let ty = super::infer_one(self, inputs);
+    fn accumulators(&self, inputs: &[&Value], ty: &TensorType) -> Vec<i32> {
         let (x, w) = (inputs[0].ints(), inputs[1].ints());
         let bias = inputs.get(2).map(|bias| bias.ints());
         let length = inputs[1].ty.shape[1];
@@ -62,10 +61,10 @@ impl Operator for FullyConnected {
                         (code - self.input_zero_point) * (weight - self.weights_zero_point);
                     acc = acc.wrapping_add(product);
                 }
-                results.push(self.epilogue.apply(acc, unit));
+                results.push(acc);
             }
         }
-        vec![Value::from_ints(ty, results)]
+        results
     }
 
     fn macs(&self, inputs: &[&TensorType], output: &TensorType) -> u64 {

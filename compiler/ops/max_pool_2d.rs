@@ -19,13 +19,12 @@ impl Operator for MaxPool2d {
     }
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
-        pooling::infer(&self.window, inputs[0])
+        Ok(self.epilogue.types(pooling::infer(&self.window, inputs[0])?))
     }
 
-    fn eval(&self, inputs: &[&Value]) -> Vec<Value> {
-        pooling::eval(&self.window, inputs[0], |codes, channel| {
-            let highest = codes.iter().copied().max().unwrap_or(i8::MIN.into());
-            self.epilogue.apply(highest, channel)
+    fn accumulators(&self, inputs: &[&Value], ty: &TensorType) -> Vec<i32> {
+        pooling::summaries(&self.window, inputs[0], ty, |codes| {
+            codes.iter().copied().max().unwrap_or(i8::MIN.into())
         })
     }
 

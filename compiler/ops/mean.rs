@@ -41,11 +41,10 @@ impl Operator for Mean {
             true => kept,
             false => (0..rank).filter(|i| !self.axes.contains(i)).map(|i| kept[i]).collect(),
         };
-        Ok(vec![TensorType::checked(inputs[0].dtype, shape)?])
+        Ok(self.epilogue.types(TensorType::checked(inputs[0].dtype, shape)?))
     }
 
-    fn eval(&self, inputs: &[&Value]) -> Vec<Value> {
-        let ty = super::infer_one(self, inputs);
+    fn accumulators(&self, inputs: &[&Value], ty: &TensorType) -> Vec<i32> {
         let shape = &inputs[0].ty.shape;
         let kept = self.kept_shape(shape);
         let strides = strides(&kept);
@@ -55,10 +54,7 @@ impl Operator for Mean {
             let at: usize = position.map(|((at, size), stride)| at % size * stride).sum();
             sums[at] = sums[at].wrapping_add(code - self.input_zero_point);
         }
-        let channels = ty.from_innermost(0);
-        let results = sums.into_iter().enumerate();
-        let results = results.map(|(i, sum)| self.epilogue.apply(sum, i % channels));
-        vec![Value::from_ints(ty, results)]
+        sums
     }
 
     fn epilogue(&self) -> Option<&Epilogue> {

@@ -12,10 +12,8 @@ mod pooling;
 mod value;
 mod window;
 
-pub use add::Addend;
-
 pub use bias::shift_zero_point;
-pub use epilogue::{Epilogue, Multiplier, Stage, Table};
+pub use epilogue::{Addend, Chain, Epilogue, Multiplier, Stage, Table};
 pub use hard_swish::ShortMultiplier;
 pub use quantize::QuantizeSource;
 pub use relu::ReluKind;
@@ -38,7 +36,17 @@ pub trait Operator {
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String>;
 
     /// The results. Operands are of types that `infer` accepts.
-    fn eval(&self, inputs: &[&Value]) -> Vec<Value>;
+    fn eval(&self, inputs: &[&Value]) -> Vec<Value> {
+        let ty = infer_one(self, inputs);
+        let epilogue = self.epilogue().expect("those without accumulators evaluate themselves");
+        let last = inputs.last().expect("operands");
+        epilogue.results(&ty, &self.accumulators(inputs, &ty), last)
+    }
+
+    /// Its accumulators, if it has any, in the order of the elements of a result of type `ty`.
+    fn accumulators(&self, _inputs: &[&Value], _ty: &TensorType) -> Vec<i32> {
+        Vec::new()
+    }
 
     /// Multiplications for one inference.
     fn macs(&self, _inputs: &[&TensorType], _output: &TensorType) -> u64 {
@@ -158,10 +166,9 @@ operators! {
 }
 
 /// The type of an operator's only result, for operands that its `infer` accepts.
-fn infer_one(op: &impl Operator, inputs: &[&Value]) -> TensorType {
+fn infer_one(op: &(impl Operator + ?Sized), inputs: &[&Value]) -> TensorType {
     let types: Vec<&TensorType> = inputs.iter().map(|value| &value.ty).collect();
-    let [ty] = op.infer(&types).expect("checked").try_into().expect("one result");
-    ty
+    op.infer(&types).expect("checked").swap_remove(0)
 }
 
 /// The sizes of a tensor of four dimensions.

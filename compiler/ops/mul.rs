@@ -22,19 +22,14 @@ impl Operator for Mul {
         super::expect_codes(inputs[0])?;
         super::expect_codes(inputs[1])?;
         let shape = broadcast::shape(inputs[0], inputs[1])?;
-        Ok(vec![TensorType::checked(inputs[0].dtype, shape)?])
+        Ok(self.epilogue.types(TensorType::checked(inputs[0].dtype, shape)?))
     }
 
-    fn eval(&self, inputs: &[&Value]) -> Vec<Value> {
-        let ty = super::infer_one(self, inputs);
+    fn accumulators(&self, inputs: &[&Value], ty: &TensorType) -> Vec<i32> {
         let [a, b] = [inputs[0].ints(), inputs[1].ints()];
         let [from_a, from_b] = [0, 1].map(|i| broadcast::sources(&inputs[i].ty.shape, &ty.shape));
-        let channels = ty.from_innermost(0);
-        let results = from_a.into_iter().zip(from_b).enumerate().map(|(i, (x, y))| {
-            let product = (a[x] - self.zero_points[0]) * (b[y] - self.zero_points[1]);
-            self.epilogue.apply(product, i % channels)
-        });
-        vec![Value::from_ints(ty, results)]
+        let product = |(x, y)| (a[x] - self.zero_points[0]) * (b[y] - self.zero_points[1]);
+        from_a.into_iter().zip(from_b).map(product).collect()
     }
 
     fn macs(&self, _inputs: &[&TensorType], output: &TensorType) -> u64 {

@@ -7,21 +7,25 @@ use super::{TensorType, Value, Window};
 const MAX_TAPS: u64 = 1 << 28;
 
 /// The result's type for a window over activations NHWC of int8 codes.
-pub fn infer(window: &Window, input: &TensorType) -> Result<Vec<TensorType>, String> {
+pub fn infer(window: &Window, input: &TensorType) -> Result<TensorType, String> {
     super::expect_codes(input)?;
     let [n, h, w, c] = super::four_dimensions(input)?;
     let [oh, ow] = window.output([h, w])?;
     let output = TensorType::checked(input.dtype, [n, oh, ow, c])?;
     let taps = (window.size[0] as u64).saturating_mul(window.size[1] as u64);
     match taps.saturating_mul(output.elements() as u64) <= MAX_TAPS {
-        true => Ok(vec![output]),
+        true => Ok(output),
         false => Err(format!("a window of {window} for {output} is too large")),
     }
 }
 
-/// `summary(codes under the window, channel)` for each element of the result.
-pub fn eval(window: &Window, input: &Value, summary: impl Fn(&[i32], usize) -> i32) -> Vec<Value> {
-    let [ty] = infer(window, &input.ty).expect("checked").try_into().expect("one result");
+/// `summary(codes under the window)` for each element of a result of type `ty`.
+pub fn summaries(
+    window: &Window,
+    input: &Value,
+    ty: &TensorType,
+    summary: impl Fn(&[i32]) -> i32,
+) -> Vec<i32> {
     let x = input.ints();
     let [n, ih, iw, channels] = input.ty.shape[..].try_into().expect("four dimensions");
     let mut results = Vec::with_capacity(ty.elements());
@@ -38,10 +42,10 @@ pub fn eval(window: &Window, input: &Value, summary: impl Fn(&[i32], usize) -> i
                             }
                         }
                     }
-                    results.push(summary(&codes, c));
+                    results.push(summary(&codes));
                 }
             }
         }
     }
-    vec![Value::from_ints(ty, results)]
+    results
 }

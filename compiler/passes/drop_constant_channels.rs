@@ -8,7 +8,7 @@
 //! at its end lose the weights that read it, and their biases take in what it contributed.
 
 use crate::ir::{Graph, Node, TensorId};
-use crate::ops::{DType, Epilogue, Mul, Op, Stage, TensorType, Value};
+use crate::ops::{Chain, DType, Epilogue, Mul, Op, Stage, TensorType, Value};
 use crate::target::Target;
 
 /// Drops constant channels.
@@ -122,6 +122,9 @@ impl Channels {
         let (Some(&x), &[y]) = (node.inputs.first(), &node.outputs[..]) else {
             return false;
         };
+        if node.op.epilogue().is_some_and(Epilogue::has_residual) {
+            return false;
+        }
         let ty = |id: TensorId| &graph.tensors[id].ty;
         let (from, to) = (self.of(graph, x), self.of(graph, y));
         let weights = node.inputs.get(1).and_then(|&id| graph.constant(id));
@@ -213,7 +216,7 @@ impl Channels {
             }),
             op => match op.stages() {
                 Some(stages) => {
-                    let epilogue = Epilogue(stages);
+                    let epilogue = Epilogue(vec![Chain(stages)]);
                     self.each(from, to, |x, c| through(&epilogue, wide(x), c))
                 }
                 None => false,
@@ -376,7 +379,7 @@ fn through(epilogue: &Epilogue, (lo, hi): (i64, i64), channel: usize) -> Range {
     let (Ok(lo), Ok(hi)) = (i32::try_from(lo), i32::try_from(hi)) else {
         return DType::I8.range();
     };
-    epilogue.0.iter().fold((lo, hi), |(lo, hi), stage| match stage {
+    epilogue.0[0].0.iter().fold((lo, hi), |(lo, hi), stage| match stage {
         Stage::Table(table) => {
             let results = &table[(lo + 128) as usize..=(hi + 128) as usize];
             let (min, max) = (results.iter().min(), results.iter().max());
@@ -426,7 +429,7 @@ fn rewrite(graph: &mut Graph, i: usize, kept: &[Option<Kept>]) {
     let mut op = node.op.clone();
     let mut inputs = node.inputs.clone();
     if let (Some(output), Some(epilogue)) = (output, op.epilogue_mut()) {
-        for stage in &mut epilogue.0 {
+        for stage in epilogue.0.iter_mut().flat_map(|chain| &mut chain.0) {
             if let Stage::Requantize { multipliers, .. } = stage {
                 if multipliers.len() > 1 {
                     *multipliers = output.list.iter().map(|&c| multipliers[c]).collect();

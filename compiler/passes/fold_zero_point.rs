@@ -41,8 +41,10 @@ pub fn run(graph: &mut Graph, _: &Target) {
         let value = Value::from_ints(TensorType::new(DType::I32, [channels]), biases);
         let folded = graph.add_constant(name, value);
         let node = &mut graph.nodes[i];
-        node.inputs.truncate(2);
-        node.inputs.push(folded);
+        match node.inputs.get_mut(2) {
+            Some(bias) => *bias = folded,
+            None => node.inputs.push(folded),
+        }
         match &mut node.op {
             Op::Conv2d(op) => op.input_zero_point = 0,
             Op::DepthwiseConv2d(op) => op.input_zero_point = 0,

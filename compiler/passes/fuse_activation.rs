@@ -1,35 +1,42 @@
-//! Requires nothing; ensures that no activation that only clamps stands alone behind a node that
-//! could clamp for itself.
+//! Requires nothing; ensures that no operator that maps each code on its own stands behind a node
+//! that has an epilogue.
 
 use crate::ir::Graph;
-use crate::ops::Stage;
 use crate::target::Target;
 
-/// Moves clamps into the epilogue of the node before them, if nobody else reads that node's result.
+/// Moves activations, requantizations and tables into the epilogue of the node before them. Where
+/// others read that node's result too, the node gets one more result: both in one pass.
 pub fn run(graph: &mut Graph, _: &Target) {
     let mut i = 0;
     while i < graph.nodes.len() {
-        match clamps(graph, i) {
-            Some((producer, stages)) => {
-                let activation = graph.nodes.remove(i);
-                let node = &mut graph.nodes[producer];
-                node.op.epilogue_mut().expect("asked before").append(stages);
-                node.outputs = activation.outputs;
-                node.origin.extend(activation.origin);
-            }
-            None => i += 1,
+        let Some((producer, result)) = behind_epilogue(graph, i) else {
+            i += 1;
+            continue;
+        };
+        let activation = graph.nodes.remove(i);
+        let node = &mut graph.nodes[producer];
+        node.origin.extend(activation.origin);
+        let before = node.outputs[result];
+        let epilogue = node.op.epilogue_mut().expect("asked before");
+        let mut chain = epilogue.0[result].clone();
+        chain.append(activation.op.stages().expect("asked before"));
+        let after = activation.outputs[0];
+        if graph.uses(before) == 0 {
+            let node = &mut graph.nodes[producer];
+            node.op.epilogue_mut().expect("asked before").0[result] = chain;
+            node.outputs[result] = after;
+        } else {
+            super::add_result(graph, producer, chain, after);
         }
     }
 }
 
-/// The node that could take node `i`'s stages over, and those stages, if they are clamps only.
-fn clamps(graph: &Graph, i: usize) -> Option<(usize, Vec<Stage>)> {
+/// The node with an epilogue whose result node `i` maps code by code, and which result.
+fn behind_epilogue(graph: &Graph, i: usize) -> Option<(usize, usize)> {
     let node = &graph.nodes[i];
-    let stages = node.op.stages()?;
-    if !stages.iter().all(|stage| matches!(stage, Stage::Clamp { .. })) {
-        return None;
-    }
+    node.op.stages()?;
     let producer = graph.producer(node.inputs[0])?;
     graph.nodes[producer].op.epilogue()?;
-    (graph.uses(node.inputs[0]) == 1).then_some((producer, stages))
+    let result = graph.nodes[producer].outputs.iter().position(|&id| id == node.inputs[0])?;
+    Some((producer, result))
 }

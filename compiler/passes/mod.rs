@@ -6,9 +6,13 @@ mod fold_pad;
 mod fold_requant;
 mod fold_zero_point;
 mod fuse_activation;
+mod fuse_residual;
+mod hoist_activation;
+mod merge_duplicates;
 mod prune;
 
-use crate::ir::Graph;
+use crate::ir::{Graph, TensorId};
+use crate::ops::Chain;
 use crate::target::Target;
 
 /// A rewrite of the graph.
@@ -31,11 +35,29 @@ pub const PIPELINE: &[Pass] = pipeline![
     fold_constants
     drop_constant_channels
     fold_pad
+    merge_duplicates
+    hoist_activation
     fuse_activation
     fold_requant
+    fuse_residual
     fold_zero_point
     prune
 ];
+
+/// Makes `node` compute `result` too, with `chain` behind its accumulators.
+fn add_result(graph: &mut Graph, node: usize, chain: Chain, result: TensorId) {
+    let epilogue = graph.nodes[node].op.epilogue_mut().expect("has accumulators");
+    match epilogue.0.iter().position(|other| *other == chain) {
+        Some(i) if !graph.outputs.contains(&result) => {
+            let same = graph.nodes[node].outputs[i];
+            graph.replace_uses(result, same);
+        }
+        _ => {
+            epilogue.0.push(chain);
+            graph.nodes[node].outputs.push(result);
+        }
+    }
+}
 
 /// The graph after all passes.
 pub fn run(graph: Graph, target: &Target) -> Graph {

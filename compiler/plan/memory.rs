@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::ir::{Graph, TensorId};
+use crate::ir::{Graph, Node, TensorId};
 use crate::loop_ir::{Memory, Region};
 use crate::ops::{DType, Op};
 
@@ -12,6 +12,8 @@ pub struct Layout {
     /// One for each element type in use.
     pub memories: Vec<Memory>,
     regions: HashMap<TensorId, Region>,
+    /// By first result: the operand whose memory it takes.
+    in_place: HashMap<TensorId, usize>,
 }
 
 /// A run of memory for one or more tensors of the same bytes.
@@ -26,7 +28,7 @@ struct Buffer {
 impl Layout {
     /// Plans the memory of a graph, buffers at multiples of `alignment` bytes.
     pub fn new(graph: &Graph, alignment: usize) -> Self {
-        let (buffers, buffer_of) = buffers(graph);
+        let (buffers, buffer_of, in_place) = buffers(graph);
         let mut memories: Vec<Memory> = Vec::new();
         let mut placed: Vec<Option<Region>> = vec![None; buffers.len()];
         let mut order: Vec<usize> = (0..buffers.len()).collect();
@@ -56,7 +58,12 @@ impl Layout {
             memories[memory].len = memories[memory].len.max(offset + buffer.len);
         }
         let region = |(id, i): (TensorId, usize)| (id, placed[i].expect("all are placed"));
-        Layout { memories, regions: buffer_of.into_iter().map(region).collect() }
+        Layout { memories, regions: buffer_of.into_iter().map(region).collect(), in_place }
+    }
+
+    /// The operand whose memory a node's first result takes, if it does so.
+    pub fn in_place(&self, node: &Node) -> Option<usize> {
+        self.in_place.get(&node.outputs[0]).copied()
     }
 
     /// Where a tensor lies; `None` for constants.
@@ -72,40 +79,77 @@ impl Buffer {
 }
 
 /// Whether `node` is no step at all: its result is its operand's memory.
-pub fn is_free(graph: &Graph, node: &crate::ir::Node) -> bool {
+pub fn is_free(graph: &Graph, node: &Node) -> bool {
     matches!(node.op, Op::Reshape(_)) && graph.constant(node.inputs[0]).is_none()
 }
 
-/// The buffers, and which one each tensor lies in.
-fn buffers(graph: &Graph) -> (Vec<Buffer>, HashMap<TensorId, usize>) {
+/// The buffers, which one each tensor lies in, and which results take an operand's.
+#[allow(clippy::type_complexity)]
+fn buffers(graph: &Graph) -> (Vec<Buffer>, HashMap<TensorId, usize>, HashMap<TensorId, usize>) {
     let mut buffers: Vec<Buffer> = Vec::new();
-    let mut buffer_of = HashMap::new();
-    let add = |buffers: &mut Vec<Buffer>, id: TensorId, step: usize| {
+    let mut buffer_of: HashMap<TensorId, usize> = HashMap::new();
+    let mut taken = HashMap::new();
+    let new = |buffers: &mut Vec<Buffer>, id: TensorId, step: usize| {
         let ty = &graph.tensors[id].ty;
         buffers.push(Buffer { dtype: ty.dtype, len: ty.elements(), alive: (step, step) });
         buffers.len() - 1
     };
+    let last_uses = last_uses(graph);
+    // The last step at which a buffer's contents as of now are needed.
+    let mut needed: Vec<usize> = Vec::new();
     for &id in &graph.inputs {
-        let buffer = add(&mut buffers, id, 0);
-        buffer_of.insert(id, buffer);
+        buffer_of.insert(id, new(&mut buffers, id, 0));
+        needed.push(last_uses[id.index()]);
     }
     for (step, node) in graph.nodes.iter().enumerate() {
         for id in &node.inputs {
             if let Some(&buffer) = buffer_of.get(id) {
-                let (_, last): &mut (usize, usize) = &mut buffers[buffer].alive;
-                *last = step;
+                buffers[buffer].alive.1 = step;
             }
         }
-        for &id in &node.outputs {
-            let buffer = match is_free(graph, node) {
-                true => buffer_of[&node.inputs[0]],
-                false => add(&mut buffers, id, step),
+        for (i, &id) in node.outputs.iter().enumerate() {
+            let mut candidates = match i {
+                0 => crate::kernels::in_place(graph, node),
+                _ => Vec::new(),
             };
+            let lies_in = |index: usize| buffer_of.get(&node.inputs[index]).copied();
+            candidates.retain(|&index| {
+                let alone = |buffer| {
+                    (0..node.inputs.len()).all(|j| j == index || lies_in(j) != Some(buffer))
+                };
+                lies_in(index).is_some_and(|buffer| needed[buffer] <= step && alone(buffer))
+            });
+            let buffer = match candidates.first() {
+                _ if is_free(graph, node) => buffer_of[&node.inputs[0]],
+                Some(&index) => {
+                    taken.insert(id, index);
+                    buffer_of[&node.inputs[index]]
+                }
+                None => {
+                    needed.push(0);
+                    new(&mut buffers, id, step)
+                }
+            };
+            needed[buffer] = needed[buffer].max(last_uses[id.index()]);
             buffer_of.insert(id, buffer);
         }
     }
     for id in &graph.outputs {
         buffers[buffer_of[id]].alive.1 = graph.nodes.len();
     }
-    (buffers, buffer_of)
+    (buffers, buffer_of, taken)
+}
+
+/// The last step that reads each tensor; behind all steps for the model's outputs.
+fn last_uses(graph: &Graph) -> Vec<usize> {
+    let mut last = vec![0; graph.tensors.len()];
+    for (step, node) in graph.nodes.iter().enumerate() {
+        for id in &node.inputs {
+            last[id.index()] = step;
+        }
+    }
+    for id in &graph.outputs {
+        last[id.index()] = graph.nodes.len();
+    }
+    last
 }

@@ -17,7 +17,7 @@ pub fn program(graph: &Graph, target: &Target) -> Program {
     let mut program = Program { memories: layout.memories.clone(), ..Program::default() };
     let mut parts = Parts::default();
     for node in graph.nodes.iter().filter(|node| !memory::is_free(graph, node)) {
-        let lowering = portable::lower(KernelLayer { graph, node });
+        let lowering = portable::lower(KernelLayer { graph, node, in_place: layout.in_place(node) });
         let layer = describe(graph, node);
         let call = parts.call(&mut program, &layout, node, lowering, layer);
         program.calls.push(call);

@@ -1,19 +1,15 @@
 //! ADD, SUB and MUL: element by element, dimensions of size 1 repeated.
 
-use super::epilogue::{rescale, EpilogueCode};
+use super::epilogue::{addend, EpilogueCode};
 use super::nest::{nest, Steps};
 use crate::kernels::Lowering;
 use crate::loop_ir::{load, Builder, Expr};
-use crate::ops::{Add, Addend, Epilogue, Mul, TensorType};
+use crate::ops::{Add, Epilogue, Mul, TensorType};
 
 /// Lowers a sum or a difference.
 pub fn lower_add(lowering: &mut Lowering, op: &Add) {
     lower(lowering, &op.epilogue, |_, [a, b]| {
-        let term = |code: Expr, i: usize| {
-            let operand = &op.operands[i];
-            rescale((code - operand.zero_point).shift_left(Addend::LEFT_SHIFT as i32), operand.multiplier)
-        };
-        term(a, 0) + term(b, 1)
+        addend(a, &op.operands[0]) + addend(b, &op.operands[1])
     });
 }
 
@@ -32,14 +28,12 @@ fn lower(
     let a = lowering.operand(0, "a");
     let b = lowering.operand(1, "b");
     let epilogue = EpilogueCode::new(lowering, epilogue);
-    let out = lowering.result();
     let steps = [0, 1].map(|i| stretched(layer.input(i), shape));
     let [from_a, from_b] = steps;
     let code = &mut lowering.code;
     nest(code, shape, [from_a, from_b, Steps::dense(shape)], |code, [at_a, at_b, to]| {
         let sum = combine(code, [load(a, at_a), load(b, at_b)]);
-        let value = epilogue.apply(code, sum, &0usize.into());
-        code.store(out, to, value);
+        epilogue.store(code, to, sum, &0usize.into());
     });
 }
 

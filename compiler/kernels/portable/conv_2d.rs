@@ -32,7 +32,6 @@ pub fn lower(lowering: &mut Lowering, op: &Conv2d) {
     let w = lowering.operand(1, "weights");
     let products = Products::new(lowering, filters, taps, offsets, |i| i / taps);
     let epilogue = EpilogueCode::new(lowering, &op.epilogue);
-    let out = lowering.result();
     // A row of the filter is one run of memory where its taps lie side by side.
     let row_at_once = columns.dilation == 1 && groups == 1;
     // One tap, no padding, no steps: pixels are one long list.
@@ -100,8 +99,7 @@ pub fn lower(lowering: &mut Lowering, op: &Conv2d) {
                         });
                         for (j, acc) in accumulators.into_iter().enumerate() {
                             let channel = &first + j;
-                            let value = epilogue.apply(code, acc, &channel);
-                            code.store(out, &pixel + channel, value);
+                            epilogue.store(code, &pixel + &channel, acc, &channel);
                         }
                     });
                 });

@@ -44,7 +44,7 @@ pub fn lower_pack(lowering: &mut Lowering, op: &Pack) {
 pub fn lower_pad(lowering: &mut Lowering, op: &Pad) {
     let layer = lowering.layer;
     let (input, output) = (layer.input(0), layer.output());
-    let out = lowering.result();
+    let out = lowering.result(0);
     let value = match output.dtype {
         DType::F32 => Expr::Real(f32::from_bits(op.value as u32)),
         _ => Expr::Int(op.value),
@@ -88,7 +88,7 @@ pub fn lower_resize_nearest_neighbor(lowering: &mut Lowering, op: &ResizeNearest
     let rows = lowering.words("rows", "the operand's row for each of the result's", &indices(&op.rows));
     let columns =
         lowering.words("columns", "the operand's column for each of the result's", &indices(&op.columns));
-    let out = lowering.result();
+    let out = lowering.result(0);
     let (output_height, output_width) = (op.rows.len(), op.columns.len());
     lowering.code.repeat("image", 0usize, images, |code, image| {
         code.repeat("y", 0usize, output_height, |code, y| {
@@ -109,7 +109,7 @@ pub fn lower_resize_nearest_neighbor(lowering: &mut Lowering, op: &ResizeNearest
 
 fn copy(lowering: &mut Lowering, operand: usize, sizes: &[usize], from: Steps, to: Steps) {
     let x = lowering.operand(operand, "input");
-    let out = lowering.result();
+    let out = lowering.result(0);
     nest(&mut lowering.code, sizes, [from, to], |code, [from, to]| {
         code.store(out, to, load(x, from));
     });

@@ -31,7 +31,6 @@ pub fn lower(lowering: &mut Lowering, op: &DepthwiseConv2d) {
     let taps = filter[1] * filter[2];
     let products = Products::new(lowering, results, taps, offsets, |i| i % results);
     let epilogue = EpilogueCode::new(lowering, &op.epilogue);
-    let out = lowering.result();
     let nest = Nest {
         rows,
         columns,
@@ -39,7 +38,6 @@ pub fn lower(lowering: &mut Lowering, op: &DepthwiseConv2d) {
         multiplier: results / channels,
         x,
         w,
-        out,
         products,
         epilogue,
     };
@@ -74,7 +72,6 @@ struct Nest {
     multiplier: usize,
     x: Place,
     w: Place,
-    out: Place,
     products: Products,
     epilogue: EpilogueCode,
 }
@@ -161,8 +158,7 @@ impl Nest {
         });
         for (j, acc) in accumulators.into_iter().enumerate() {
             let channel = result + j;
-            let value = self.epilogue.apply(code, acc, &channel);
-            code.store(self.out, pixel + channel, value);
+            self.epilogue.store(code, pixel + &channel, acc, &channel);
         }
     }
 

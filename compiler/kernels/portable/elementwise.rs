@@ -3,7 +3,7 @@
 use super::epilogue::EpilogueCode;
 use crate::kernels::Lowering;
 use crate::loop_ir::{call, load, Intrinsic};
-use crate::ops::{Dequantize, Epilogue, Quantize, QuantizeSource, Stage};
+use crate::ops::{Chain, Dequantize, Epilogue, Quantize, QuantizeSource, Stage};
 
 /// From so many elements on, a table of 256 bytes is worth its flash.
 const TABLE_FROM: usize = 256;
@@ -26,7 +26,7 @@ pub fn lower_quantize(lowering: &mut Lowering, op: &Quantize) {
             let elements = lowering.layer.output().elements();
             let (min, max) = op.dtype.range();
             let x = lowering.operand(0, "input");
-            let out = lowering.result();
+            let out = lowering.result(0);
             lowering.code.repeat("i", 0usize, elements, |code, i| {
                 let args = [load(x, &i), scale.into(), op.zero_point.into()];
                 code.store(out, i, call(Intrinsic::Quantize, args).max(min).min(max));
@@ -40,7 +40,7 @@ pub fn lower_quantize(lowering: &mut Lowering, op: &Quantize) {
 pub fn lower_dequantize(lowering: &mut Lowering, op: &Dequantize) {
     let elements = lowering.layer.output().elements();
     let x = lowering.operand(0, "input");
-    let out = lowering.result();
+    let out = lowering.result(0);
     lowering.code.repeat("i", 0usize, elements, |code, i| {
         let args = [load(x, &i), op.scale.into(), op.zero_point.into()];
         code.store(out, i, call(Intrinsic::Dequantize, args));
@@ -50,10 +50,8 @@ pub fn lower_dequantize(lowering: &mut Lowering, op: &Dequantize) {
 fn lower_codes(lowering: &mut Lowering, stages: Vec<Stage>) {
     let elements = lowering.layer.output().elements();
     let x = lowering.operand(0, "input");
-    let epilogue = EpilogueCode::new(lowering, &Epilogue(stages));
-    let out = lowering.result();
+    let epilogue = EpilogueCode::new(lowering, &Epilogue(vec![Chain(stages)]));
     lowering.code.repeat("i", 0usize, elements, |code, i| {
-        let value = epilogue.apply(code, load(x, &i), &0usize.into());
-        code.store(out, i, value);
+        epilogue.store(code, &i, load(x, &i), &0usize.into());
     });
 }

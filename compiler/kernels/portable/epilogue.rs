@@ -1,16 +1,29 @@
-//! The stages behind an accumulator, inside the loop that stores it.
+//! The stages behind an accumulator, inside the loop that stores its results.
 
 use crate::kernels::Lowering;
 use crate::loop_ir::{call, load, Builder, Expr, Intrinsic, Place};
-use crate::ops::{DType, Epilogue, Multiplier, Stage, TensorType, Value};
+use crate::ops::{Addend, Chain, DType, Epilogue, Multiplier, Stage, TensorType, Value};
 
-/// An [`Epilogue`] whose tables are parameters of the function under construction.
-pub struct EpilogueCode(Vec<StageCode>);
+/// An [`Epilogue`] whose tables, residual and results are parameters of the function under
+/// construction.
+pub struct EpilogueCode {
+    residual: Option<Place>,
+    results: Vec<ChainCode>,
+}
+
+struct ChainCode {
+    /// An earlier chain, and how many stages it has in common with this one: computed once.
+    shared: Option<(usize, usize)>,
+    /// The stages behind those.
+    stages: Vec<StageCode>,
+    result: Place,
+}
 
 enum StageCode {
     Requantize { offset: i32, by: Factor, zero_point: i32 },
     Clamp { min: i32, max: i32 },
     Table(Place),
+    AddResidual { own: Addend, other: Addend },
 }
 
 enum Factor {
@@ -28,7 +41,7 @@ fn is_down(m: &Multiplier) -> bool {
 }
 
 /// `x` times a constant factor, rounded twice.
-pub fn rescale(x: Expr, by: Multiplier) -> Expr {
+fn rescale(x: Expr, by: Multiplier) -> Expr {
     if is_down(&by) {
         call(Intrinsic::RequantizeDown, [x, by.multiplier.into(), (-by.shift).into()])
     } else {
@@ -36,10 +49,75 @@ pub fn rescale(x: Expr, by: Multiplier) -> Expr {
     }
 }
 
+/// The share of a code in a sum.
+pub fn addend(code: Expr, of: &Addend) -> Expr {
+    rescale((code - of.zero_point).shift_left(Addend::LEFT_SHIFT as i32), of.multiplier)
+}
+
 impl EpilogueCode {
-    /// Adds the parameters that `epilogue` needs.
+    /// Adds the parameters that `epilogue` needs, the results last.
     pub fn new(lowering: &mut Lowering, epilogue: &Epilogue) -> Self {
-        let code = |stage: &Stage| match stage {
+        let residual = epilogue.has_residual().then(|| {
+            let last = lowering.layer.node.inputs.len() - 1;
+            lowering.operand(last, "residual")
+        });
+        let chains = &epilogue.0;
+        let mut results = Vec::new();
+        for (i, chain) in chains.iter().enumerate() {
+            let common = |other: &Chain| {
+                let pairs = chain.0.iter().zip(&other.0);
+                pairs.take_while(|(a, b)| a == b).count()
+            };
+            let shared = (0..i).map(|j| (j, common(&chains[j]))).max_by_key(|&(_, depth)| depth);
+            let shared = shared.filter(|&(_, depth)| depth > 0);
+            let own = &chain.0[shared.map_or(0, |(_, depth)| depth)..];
+            let stages = own.iter().map(|stage| StageCode::new(lowering, stage)).collect();
+            results.push(ChainCode { shared, stages, result: lowering.result(i) });
+        }
+        EpilogueCode { residual, results }
+    }
+
+    /// Stores the results for the accumulator `x` of channel `channel` as elements `at`.
+    pub fn store(&self, code: &mut Builder, at: impl Into<Expr>, x: impl Into<Expr>, channel: &Expr) {
+        let (at, x) = (at.into(), x.into());
+        // What each chain has come to behind each of its stages.
+        let mut values: Vec<Vec<Expr>> = Vec::new();
+        for chain in &self.results {
+            let mut steps = match chain.shared {
+                Some((other, depth)) => values[other][..=depth].to_vec(),
+                None => vec![x.clone()],
+            };
+            for stage in &chain.stages {
+                let mut value = steps.last().expect("the accumulator").clone();
+                value = match stage {
+                    StageCode::Requantize { offset, by, zero_point } => {
+                        let scaled = by.apply(value - *offset, *zero_point, channel);
+                        code.name("scaled", scaled)
+                    }
+                    StageCode::Clamp { min, max } => value.max(*min).min(*max),
+                    StageCode::Table(table) => load(*table, (value + 128).to_index()),
+                    StageCode::AddResidual { own, other } => {
+                        let residual = load(self.residual.expect("bound"), &at);
+                        let sum = addend(value, own) + addend(residual, other);
+                        code.name("sum", sum)
+                    }
+                };
+                if self.results.len() > 1 {
+                    value = code.name("code", value);
+                }
+                steps.push(value);
+            }
+            values.push(steps);
+        }
+        for (chain, steps) in self.results.iter().zip(values) {
+            code.store(chain.result, &at, steps.last().expect("the accumulator"));
+        }
+    }
+}
+
+impl StageCode {
+    fn new(lowering: &mut Lowering, stage: &Stage) -> Self {
+        match stage {
             Stage::Requantize { offset, multipliers, zero_point } => StageCode::Requantize {
                 offset: *offset,
                 by: Factor::new(lowering, multipliers),
@@ -52,20 +130,10 @@ impl EpilogueCode {
                 let doc = "results for the codes -128 to 127".to_string();
                 StageCode::Table(lowering.constant("table", doc, value))
             }
-        };
-        EpilogueCode(epilogue.0.iter().map(code).collect())
-    }
-
-    /// The result for the accumulator `x` of channel `channel`.
-    pub fn apply(&self, code: &mut Builder, x: impl Into<Expr>, channel: &Expr) -> Expr {
-        self.0.iter().fold(x.into(), |x, stage| match stage {
-            StageCode::Requantize { offset, by, zero_point } => {
-                let scaled = by.apply(x - *offset, *zero_point, channel);
-                code.name("scaled", scaled)
+            Stage::AddResidual { own, other } => {
+                StageCode::AddResidual { own: *own, other: *other }
             }
-            StageCode::Clamp { min, max } => x.max(*min).min(*max),
-            StageCode::Table(table) => load(*table, (x + 128).to_index()),
-        })
+        }
     }
 }
 

@@ -23,7 +23,6 @@ pub fn lower(lowering: &mut Lowering, op: &FullyConnected) {
     let w = lowering.operand(1, "weights");
     let products = Products::new(lowering, units, depth, offsets, |i| i / depth);
     let epilogue = EpilogueCode::new(lowering, &op.epilogue);
-    let out = lowering.result();
 
     lowering.code.repeat("batch", 0usize, batches, |code, batch| {
         let xs = code.view("xs", x, &batch * depth, depth);
@@ -49,8 +48,7 @@ pub fn lower(lowering: &mut Lowering, op: &FullyConnected) {
             });
             for (j, acc) in accumulators.into_iter().enumerate() {
                 let channel = &first + j;
-                let value = epilogue.apply(code, acc, &channel);
-                code.store(out, &batch * units + channel, value);
+                epilogue.store(code, &batch * units + &channel, acc, &channel);
             }
         });
     });

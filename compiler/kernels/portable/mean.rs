@@ -16,7 +16,6 @@ pub fn lower(lowering: &mut Lowering, op: &Mean) {
     let count: usize = summed.iter().product();
     let x = lowering.operand(0, "input");
     let epilogue = EpilogueCode::new(lowering, &op.epilogue);
-    let out = lowering.result();
     let from = Steps::dense(shape);
     let update = match count < 1 << 23 {
         true => Update::Add,
@@ -27,7 +26,6 @@ pub fn lower(lowering: &mut Lowering, op: &Mean) {
         nest(code, &summed, [Steps { base, ..from }], |code, [at]| {
             code.update(sum, update, load(x, at) - op.input_zero_point);
         });
-        let value = epilogue.apply(code, sum, &0usize.into());
-        code.store(out, to, value);
+        epilogue.store(code, to, sum, &0usize.into());
     });
 }

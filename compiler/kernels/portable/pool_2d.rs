@@ -28,7 +28,6 @@ fn lower(lowering: &mut Lowering, window: &Window, epilogue: &Epilogue, start: i
     let [rows, columns] = Axis::both(window, input, output);
     let x = lowering.operand(0, "input");
     let epilogue = EpilogueCode::new(lowering, epilogue);
-    let out = lowering.result();
 
     lowering.code.repeat("image", 0usize, input[0], |code, image| {
         code.repeat("y", 0usize, rows.output, |code, y| {
@@ -64,8 +63,7 @@ fn lower(lowering: &mut Lowering, window: &Window, epilogue: &Epilogue, start: i
                             Update::Max => acc.into(),
                             _ => call(Intrinsic::DivideRounded, [acc.into(), count.clone()]),
                         };
-                        let value = epilogue.apply(code, value, &channel);
-                        code.store(out, &pixel + channel, value);
+                        epilogue.store(code, &pixel + &channel, value, &channel);
                     }
                 });
             });

@@ -13,7 +13,7 @@ pub fn lower(lowering: &mut Lowering, op: &Softmax) {
     let x = lowering.operand(0, "input");
     let doc = "exponentials by distance under the row's highest code, 31 fractional bits";
     let table = lowering.words("exponentials", doc, &op.exponentials[..]);
-    let out = lowering.result();
+    let out = lowering.result(0);
     // Each term is at most 2^19.
     let update = if depth < 1 << 12 { Update::Add } else { Update::WrappingAdd };
 

@@ -1,0 +1,52 @@
+//! Requires nothing; ensures that no two nodes compute the same from the same operands, nor the
+//! same accumulators.
+
+use crate::ir::{Graph, Node, TensorId};
+use crate::ops::{Epilogue, Op};
+use crate::target::Target;
+
+/// Computes once what several nodes compute: converters emit a layer twice where it has two
+/// consumers, once plain and once with an activation.
+pub fn run(graph: &mut Graph, _: &Target) {
+    let mut i = 0;
+    while i < graph.nodes.len() {
+        let first = (0..i).find(|&j| same(graph, &graph.nodes[j], &graph.nodes[i]));
+        match first {
+            Some(first) => merge(graph, first, i),
+            None => i += 1,
+        }
+    }
+}
+
+/// Whether two nodes do the same with the same operands, but for their epilogues.
+fn same(graph: &Graph, a: &Node, b: &Node) -> bool {
+    let operands = |a: TensorId, b: TensorId| {
+        a == b || graph.constant(a).is_some() && graph.constant(a) == graph.constant(b)
+    };
+    a.inputs.len() == b.inputs.len()
+        && a.inputs.iter().zip(&b.inputs).all(|(&a, &b)| operands(a, b))
+        && without_epilogue(&a.op) == without_epilogue(&b.op)
+}
+
+fn without_epilogue(op: &Op) -> Op {
+    let mut op = op.clone();
+    if let Some(epilogue) = op.epilogue_mut() {
+        *epilogue = Epilogue(Vec::new());
+    }
+    op
+}
+
+/// Makes node `first` compute what node `second` does too.
+fn merge(graph: &mut Graph, first: usize, second: usize) {
+    let second = graph.nodes.remove(second);
+    graph.nodes[first].origin.extend(second.origin);
+    let chains = second.op.epilogue().map(|epilogue| epilogue.0.clone());
+    for (i, id) in second.outputs.into_iter().enumerate() {
+        let Some(chains) = &chains else {
+            let result = graph.nodes[first].outputs[i];
+            graph.replace_uses(id, result);
+            continue;
+        };
+        super::add_result(graph, first, chains[i].clone(), id);
+    }
+}
