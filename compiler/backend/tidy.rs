@@ -13,6 +13,7 @@ pub fn tidy(function: &Function) -> (Function, Used) {
     used.block(&mut function.body);
     let mut names = function.names.clone();
     let mut scope: Vec<String> = function.params.iter().map(|param| param.name.clone()).collect();
+    scope.extend(function.scalars.iter().map(|var| names[var.id].clone()));
     rename(&function.body, &function.names, &mut names, &mut scope);
     function.names = names;
     (function, used)

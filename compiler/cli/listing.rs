@@ -60,6 +60,7 @@ pub fn kernels(program: &Program) -> String {
                 }
                 Arg::Constant(index) => program.constants[*index].name.clone(),
             })
+            .chain(call.scalars.iter().map(|scalar| spell(&program.functions[call.function], scalar)))
             .collect();
         let name = &program.functions[call.function].name;
         line(&mut text, 0, &format!("{i:>3}  {name}({})", args.join(", ")));
@@ -77,8 +78,10 @@ pub fn kernels(program: &Program) -> String {
                     Access::Write => "write",
                     Access::Constant => "constant",
                 };
-                format!("{}: {access} {}[{}]", param.name, param.dtype, param.len)
+                let len = param.len.map_or("any number".to_string(), |len| len.to_string());
+                format!("{}: {access} {}[{len}]", param.name, param.dtype)
             })
+            .chain(function.scalars.iter().map(|var| function.names[var.id].clone()))
             .collect();
         line(&mut text, 0, &format!("fn {}({})", function.name, params.join(", ")));
         block(&mut text, function, &function.body, 1);

@@ -113,6 +113,16 @@ impl Graph {
         self.nodes.iter().map(|node| self.node_macs(node)).sum()
     }
 
+    /// About how many steps evaluating it takes, counted in multiplications.
+    pub fn work(&self) -> u64 {
+        self.nodes.iter().map(|node| self.node_work(node)).fold(0, u64::saturating_add)
+    }
+
+    /// The same of one node.
+    pub fn node_work(&self, node: &Node) -> u64 {
+        node.op.work(&self.input_types(node), &self.tensors[node.outputs[0]].ty)
+    }
+
     /// The multiplications of one node: accumulator updates, requantization not counted.
     pub fn node_macs(&self, node: &Node) -> u64 {
         node.op.macs(&self.input_types(node), &self.tensors[node.outputs[0]].ty)

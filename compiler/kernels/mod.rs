@@ -150,20 +150,31 @@ impl<'a> Lowering<'a> {
     }
 }
 
-/// Emits `body` for `count` items, up to `width` at a time: a loop over whole blocks, then the
-/// rest at once. `body` gets the first item and the number of items.
+/// Emits `body` for `count` items, `width` at a time; it gets the first item and how many there are.
+///
+/// The last block may begin among the items of the one before it and compute some again: cheaper
+/// than code of its own for a rest. Not so where results lie over operands (`again` is false).
 pub fn blocks(
     code: &mut Builder,
     count: usize,
     width: usize,
+    again: bool,
     mut body: impl FnMut(&mut Builder, Expr, usize),
 ) {
-    let whole = count / width;
-    code.repeat("block", 0usize, whole, |code, block| {
-        let first = code.name("first", block * width);
+    if count < width {
+        return body(code, 0usize.into(), count);
+    }
+    let overlap = again && count % width > 0;
+    let end = if overlap { count.div_ceil(width) } else { count / width };
+    code.repeat("block", 0usize, end, |code, block| {
+        let first = match overlap {
+            true => (block * width).min(count - width),
+            false => block * width,
+        };
+        let first = code.name("first", first);
         body(code, first, width)
     });
-    if count % width > 0 {
-        body(code, (whole * width).into(), count % width);
+    if !overlap && count % width > 0 {
+        body(code, (count - count % width).into(), count % width);
     }
 }

@@ -1,5 +1,7 @@
 //! Builds functions: kernels read like the loops that they emit.
 
+use std::collections::HashMap;
+
 use super::{Access, Expr, Function, Intrinsic, Param, Place, Stmt, Ty, Update, Var};
 use crate::ops::DType;
 
@@ -7,6 +9,8 @@ use crate::ops::DType;
 #[derive(Debug)]
 pub struct Builder {
     params: Vec<Param>,
+    /// How many parameters were to have each name.
+    namesakes: HashMap<String, usize>,
     names: Vec<String>,
     /// The body and the loops around the next statement, outermost first.
     open: Vec<Scope>,
@@ -21,16 +25,22 @@ struct Scope {
 
 impl Default for Builder {
     fn default() -> Self {
-        Builder { params: Vec::new(), names: Vec::new(), open: vec![Scope::default()] }
+        Builder { params: Vec::new(), namesakes: HashMap::new(), names: Vec::new(), open: vec![Scope::default()] }
     }
 }
 
 impl Builder {
     /// Adds a parameter.
     pub fn param(&mut self, name: &str, dtype: DType, len: usize, access: Access) -> Place {
-        let taken = |name: &str| self.params.iter().any(|param| param.name == name);
-        let name = unique(name, taken);
-        self.params.push(Param { name, dtype, len, access });
+        let namesakes = self.namesakes.entry(name.to_string()).or_default();
+        let name = loop {
+            *namesakes += 1;
+            let name = if *namesakes == 1 { name.to_string() } else { format!("{name}_{namesakes}") };
+            if self.params.iter().all(|param| param.name != name) {
+                break name;
+            }
+        };
+        self.params.push(Param { name, dtype, len: Some(len), access });
         Place::Param(self.params.len() - 1)
     }
 
@@ -115,7 +125,7 @@ impl Builder {
     /// The finished function.
     pub fn finish(self, name: String, doc: Vec<String>) -> Function {
         let [scope] = <[Scope; 1]>::try_from(self.open).expect("all loops are closed");
-        Function { name, doc, params: self.params, names: self.names, body: scope.body }
+        Function { name, doc, params: self.params, scalars: Vec::new(), names: self.names, body: scope.body }
     }
 }
 

@@ -2,7 +2,7 @@
 //! graph and printed code. Whatever the verifier promises is asserted here, so tests of the one
 //! are tests of the other.
 
-use super::{Access, Arg, Binary, Expr, Function, Intrinsic, Place, Program, Region, Stmt, Ty, Update, Var};
+use super::{Access, Arg, Binary, Call, Expr, Function, Intrinsic, Place, Program, Region, Stmt, Ty, Update, Var};
 use crate::ops::{DType, TensorType, Value};
 
 /// A program with its memory.
@@ -30,7 +30,7 @@ impl<'a> Machine<'a> {
             self.region(border.region).copy_from_slice(&value.bytes);
         }
         for call in &program.calls {
-            self.call(&program.functions[call.function], &call.args);
+            self.call(&program.functions[call.function], call);
         }
         let read = |border: &super::Border| {
             let dtype = program.memories[border.region.memory].dtype;
@@ -45,7 +45,8 @@ impl<'a> Machine<'a> {
         &mut self.memories[region.memory][region.offset * size..][..region.len * size]
     }
 
-    fn call(&mut self, function: &Function, args: &[Arg]) {
+    fn call(&mut self, function: &Function, call: &Call) {
+        let args = &call.args;
         let mut frame = Frame {
             buffers: Vec::new(),
             ints: vec![0; function.names.len()],
@@ -57,8 +58,10 @@ impl<'a> Machine<'a> {
                 Arg::Region(region) => self.region(region).to_vec(),
                 Arg::Constant(index) => self.program.constants[index].bytes.clone(),
             };
-            assert_eq!(bytes.len(), param.len * param.dtype.size(), "{}", param.name);
             frame.buffers.push((param.dtype, bytes));
+        }
+        for (var, value) in function.scalars.iter().zip(&call.scalars) {
+            frame.assign(*var, value);
         }
         frame.block(&function.body);
         for ((param, arg), (_, bytes)) in function.params.iter().zip(args).zip(&frame.buffers) {

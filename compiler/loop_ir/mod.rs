@@ -209,8 +209,8 @@ pub struct Param {
     pub name: String,
     /// The elements' type.
     pub dtype: DType,
-    /// The number of elements.
-    pub len: usize,
+    /// The number of elements; `None` where it isn't the same for all callers.
+    pub len: Option<usize>,
     /// What is done with it.
     pub access: Access,
 }
@@ -224,6 +224,8 @@ pub struct Function {
     pub doc: Vec<String>,
     /// The buffers.
     pub params: Vec<Param>,
+    /// Numbers that aren't the same for all callers, as named values.
+    pub scalars: Vec<Var>,
     /// The names of its values, by [`Var::id`]; a loop's names are free again behind it.
     pub names: Vec<String>,
     /// The steps.
@@ -291,6 +293,8 @@ pub struct Call {
     pub function: usize,
     /// One for each parameter.
     pub args: Vec<Arg>,
+    /// A constant for each of the function's scalars.
+    pub scalars: Vec<Expr>,
     /// The layer, for people to read.
     pub layer: Layer,
 }

@@ -24,7 +24,7 @@ pub fn verify(program: &Program) -> Result<(), String> {
     for call in &program.calls {
         let function = &program.functions[call.function];
         check_call(program, function, &call.args)
-            .and_then(|ranges| Checker::new(function, ranges).check())
+            .and_then(|buffers| Checker::new(function, buffers).check(&call.scalars))
             .map_err(|error| format!("{}: {error}", function.name))?;
     }
     Ok(())
@@ -38,8 +38,12 @@ fn check_region(program: &Program, region: Region) -> Result<(), String> {
     Ok(())
 }
 
-/// The ranges of the elements of each argument.
-fn check_call(program: &Program, function: &Function, args: &[Arg]) -> Result<Vec<Range>, String> {
+/// The range of each argument's elements, and how many there are.
+fn check_call(
+    program: &Program,
+    function: &Function,
+    args: &[Arg],
+) -> Result<Vec<(Range, usize)>, String> {
     if args.len() != function.params.len() {
         return Err(format!("{} arguments for {} parameters", args.len(), function.params.len()));
     }
@@ -68,10 +72,10 @@ fn check_call(program: &Program, function: &Function, args: &[Arg]) -> Result<Ve
                 (constant.dtype, constant.len(), contents(constant.dtype, &constant.bytes))
             }
         };
-        if (dtype, len) != (param.dtype, param.len) {
+        if dtype != param.dtype || param.len.is_some_and(|expected| expected != len) {
             return Err(format!("'{}' is bound to {len} {dtype}", param.name));
         }
-        ranges.push(range);
+        ranges.push((range, len));
     }
     Ok(ranges)
 }
@@ -208,8 +212,8 @@ type Deltas = BTreeMap<usize, Delta>;
 
 struct Checker<'a> {
     function: &'a Function,
-    /// Of each parameter's elements.
-    elements: Vec<Range>,
+    /// Of each parameter's elements, and how many there are.
+    buffers: Vec<(Range, usize)>,
     /// Of each named value.
     values: Vec<Range>,
     /// Of each view: the parameter, and the number of elements.
@@ -219,18 +223,24 @@ struct Checker<'a> {
 }
 
 impl<'a> Checker<'a> {
-    fn new(function: &'a Function, elements: Vec<Range>) -> Self {
+    fn new(function: &'a Function, buffers: Vec<(Range, usize)>) -> Self {
         let count = function.names.len();
         Checker {
             function,
-            elements,
+            buffers,
             values: vec![Range::exactly(0); count],
             views: vec![(0, Range::exactly(0)); count],
             busy: Vec::new(),
         }
     }
 
-    fn check(mut self) -> Result<(), String> {
+    fn check(mut self, scalars: &[Expr]) -> Result<(), String> {
+        if scalars.len() != self.function.scalars.len() {
+            return Err(format!("{} scalars for {}", scalars.len(), self.function.scalars.len()));
+        }
+        for (var, value) in self.function.scalars.iter().zip(scalars) {
+            self.values[var.id] = self.range(value)?;
+        }
         self.block(&self.function.body, true).map(|_| ())
     }
 
@@ -356,7 +366,7 @@ impl<'a> Checker<'a> {
     /// The parameter behind a place, and how many elements it has.
     fn place(&self, place: Place) -> (usize, Range) {
         match place {
-            Place::Param(index) => (index, Range::exactly(self.function.params[index].len as i64)),
+            Place::Param(index) => (index, Range::exactly(self.buffers[index].1 as i64)),
             Place::View(var) => self.views[var.id],
         }
     }
@@ -400,7 +410,7 @@ impl<'a> Checker<'a> {
                 return Err(format!("'{}' is read where it is updated", self.name(*var)));
             }
             Expr::Var(var) => self.values[var.id],
-            Expr::Load(place, at) => self.elements[self.index(*place, at)?],
+            Expr::Load(place, at) => self.buffers[self.index(*place, at)?].0,
             Expr::Binary(op, a, b) => {
                 if a.ty() != b.ty() && *op != Binary::ShiftLeft {
                     return Err(format!("{a:?} and {b:?} are of different types"));

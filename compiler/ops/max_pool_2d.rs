@@ -28,6 +28,10 @@ impl Operator for MaxPool2d {
         })
     }
 
+    fn work(&self, _inputs: &[&TensorType], output: &TensorType) -> u64 {
+        pooling::work(&self.window, output)
+    }
+
     fn epilogue(&self) -> Option<&Epilogue> {
         Some(&self.epilogue)
     }

@@ -21,8 +21,8 @@ pub use strided_slice::StridedRange;
 pub use value::{coordinates, strides, DType, TensorType, Value};
 pub use window::{Padding, Window};
 
-/// The most multiplications that one operator may take: more than any microcontroller's model.
-pub const MAX_MACS: u64 = 1 << 32;
+/// The most steps that one operator may take: more than any microcontroller's model.
+pub const MAX_WORK: u64 = 1 << 32;
 
 /// What every operator can be asked. Operands and results come in TFLite's order.
 pub trait Operator {
@@ -51,6 +51,13 @@ pub trait Operator {
     /// Multiplications for one inference.
     fn macs(&self, _inputs: &[&TensorType], _output: &TensorType) -> u64 {
         0
+    }
+
+    /// About how many steps its evaluation takes, counted in multiplications.
+    fn work(&self, inputs: &[&TensorType], output: &TensorType) -> u64 {
+        const STEPS_PER_ELEMENT: u64 = 8;
+        let elements: usize = inputs.iter().map(|input| input.elements()).sum();
+        (elements + output.elements()) as u64 * STEPS_PER_ELEMENT + self.macs(inputs, output)
     }
 
     /// What its accumulator goes through, if it has one.

@@ -3,20 +3,18 @@
 
 use super::{TensorType, Value, Window};
 
-/// The most taps that one operator may take: more than any microcontroller's model.
-const MAX_TAPS: u64 = 1 << 28;
-
 /// The result's type for a window over activations NHWC of int8 codes.
 pub fn infer(window: &Window, input: &TensorType) -> Result<TensorType, String> {
     super::expect_codes(input)?;
     let [n, h, w, c] = super::four_dimensions(input)?;
     let [oh, ow] = window.output([h, w])?;
-    let output = TensorType::checked(input.dtype, [n, oh, ow, c])?;
+    TensorType::checked(input.dtype, [n, oh, ow, c])
+}
+
+/// About how many steps its evaluation takes.
+pub fn work(window: &Window, output: &TensorType) -> u64 {
     let taps = (window.size[0] as u64).saturating_mul(window.size[1] as u64);
-    match taps.saturating_mul(output.elements() as u64) <= MAX_TAPS {
-        true => Ok(output),
-        false => Err(format!("a window of {window} for {output} is too large")),
-    }
+    taps.saturating_mul(output.elements() as u64)
 }
 
 /// `summary(codes under the window)` for each element of a result of type `ty`.

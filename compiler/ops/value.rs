@@ -89,14 +89,22 @@ impl TensorType {
 
     /// The most elements that a tensor may have: what no microcontroller holds, and few enough
     /// that sizes and indices never overflow.
-    pub const MAX_ELEMENTS: usize = 1 << 28;
+    pub const MAX_ELEMENTS: usize = 1 << 24;
+
+    /// The most dimensions that a tensor may have: TFLite's kernels know no more.
+    pub const MAX_RANK: usize = 8;
 
     /// A type from its parts.
     ///
     /// # Errors
-    /// A dimension is 0, or there are more than [`Self::MAX_ELEMENTS`].
+    /// A dimension is 0, or there are more than [`Self::MAX_ELEMENTS`] elements or
+    /// [`Self::MAX_RANK`] dimensions.
     pub fn checked(dtype: DType, shape: impl Into<Vec<usize>>) -> Result<Self, String> {
         let ty = TensorType::new(dtype, shape);
+        if ty.shape.len() > Self::MAX_RANK {
+            let rank = ty.shape.len();
+            return Err(format!("a tensor of {rank} dimensions has more than {}", Self::MAX_RANK));
+        }
         if ty.shape.contains(&0) {
             return Err(format!("a tensor {ty} has no elements"));
         }

@@ -82,10 +82,30 @@ impl Window {
 
     /// Whether some tap of some output lies outside of an operand of `input` rows and columns.
     pub fn clips(&self, input: [usize; 2], output: [usize; 2]) -> bool {
-        let last = [0, 1]
-            .map(|i| (output[i] - 1) * self.stride[i] + (self.size[i] - 1) * self.dilation[i]);
+        self.clipped(input, output) != [0, 0]
+    }
+
+    /// How many rows and columns of the output have taps outside of an operand of `input` rows and
+    /// columns.
+    fn clipped(&self, input: [usize; 2], output: [usize; 2]) -> [usize; 2] {
         let before = [self.padding.top, self.padding.left];
-        (0..2).any(|i| before[i] > 0 || last[i] >= input[i] + before[i])
+        [0, 1].map(|i| {
+            let reach = (self.size[i] - 1) * self.dilation[i] + 1;
+            let first = before[i].div_ceil(self.stride[i]).min(output[i]);
+            let room = (input[i] + before[i]).checked_sub(reach);
+            let end = room.map_or(0, |room| room / self.stride[i] + 1);
+            output[i] - (end.clamp(first, output[i]) - first)
+        })
+    }
+
+    /// Whether it isn't so large for its operand that positions would leave 32 bits, or that the
+    /// verification of code, which looks at clipped outputs one by one, would take long.
+    pub fn is_sane(&self, input: [usize; 2], output: [usize; 2]) -> bool {
+        const MAX_REACH: usize = 1 << 24;
+        const MAX_CLIPPED: usize = 1 << 15;
+        let reach = [0, 1].map(|i| (self.size[i] - 1) * self.dilation[i] + 1);
+        reach.iter().all(|&reach| reach <= MAX_REACH)
+            && output[0].saturating_mul(self.clipped(input, output)[1]) <= MAX_CLIPPED
     }
 
     /// The operand's row and column under tap `tap` of output `output`, if it is inside.

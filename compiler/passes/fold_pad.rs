@@ -1,7 +1,7 @@
 //! Requires explicit padding as PAD nodes; ensures that none stands alone before a convolution
 //! that could pad for itself.
 
-use crate::ir::Graph;
+use crate::ir::{Graph, TensorId};
 use crate::ops::{Op, Pad, Padding, Window};
 use crate::target::Target;
 
@@ -14,14 +14,21 @@ pub fn run(graph: &mut Graph, _: &Target) {
         let Op::Pad(pad) = graph.nodes[producer].op.clone() else {
             continue;
         };
-        let (window, value) = match &mut graph.nodes[i].op {
-            Op::Conv2d(op) => (&mut op.window, op.padding_value),
-            Op::DepthwiseConv2d(op) => (&mut op.window, op.padding_value),
+        let (window, value) = match &graph.nodes[i].op {
+            Op::Conv2d(op) => (&op.window, op.padding_value),
+            Op::DepthwiseConv2d(op) => (&op.window, op.padding_value),
             _ => continue,
         };
-        if let Some(padded) = merge(window, &pad).filter(|_| pad.value == value) {
-            *window = padded;
-            graph.nodes[i].inputs[0] = graph.nodes[producer].inputs[0];
+        let image = |id: TensorId| [1, 2].map(|axis| graph.tensors[id].ty.shape[axis]);
+        let unpadded = graph.nodes[producer].inputs[0];
+        let sane = |padded: &Window| padded.is_sane(image(unpadded), image(graph.nodes[i].outputs[0]));
+        if let Some(padded) = merge(window, &pad).filter(|_| pad.value == value).filter(sane) {
+            match &mut graph.nodes[i].op {
+                Op::Conv2d(op) => op.window = padded,
+                Op::DepthwiseConv2d(op) => op.window = padded,
+                _ => unreachable!("chosen above"),
+            }
+            graph.nodes[i].inputs[0] = unpadded;
             let mut origin = graph.nodes[producer].origin.clone();
             origin.append(&mut graph.nodes[i].origin);
             graph.nodes[i].origin = origin;

@@ -1,6 +1,7 @@
 //! From a graph to a program: which kernel computes each node, and where its operands lie.
 
 mod memory;
+mod share;
 
 use std::collections::HashMap;
 
@@ -21,6 +22,9 @@ pub fn program(graph: &Graph, target: &Target) -> Program {
         let layer = describe(graph, node);
         let call = parts.call(&mut program, &layout, node, lowering, layer);
         program.calls.push(call);
+    }
+    if target.memory.flash.is_some() {
+        share::run(&mut program);
     }
     let border = |&id: &TensorId| {
         let tensor = &graph.tensors[id];
@@ -81,7 +85,7 @@ impl Parts {
             self.functions.push(code);
             self.functions.len() - 1
         });
-        Call { function, args, layer }
+        Call { function, args, scalars: Vec::new(), layer }
     }
 }
 

@@ -80,13 +80,18 @@ struct Printer<'a> {
 impl Printer<'_> {
     fn signature(&mut self, name: &str) {
         let params = self.function.params.iter().map(|param| {
-            let (ty, name, len) = (c_type(param.dtype), &self.names[&*param.name], param.len);
+            let (ty, name) = (c_type(param.dtype), &self.names[&*param.name]);
+            let len = param.len.map_or(String::new(), |len| len.to_string());
             match param.access {
                 Access::Write => format!("{ty} {name}[{len}]"),
                 Access::Read | Access::Constant => format!("const {ty} {name}[{len}]"),
             }
         });
-        let params: Vec<String> = params.collect();
+        let scalars = self.function.scalars.iter().map(|var| {
+            let ty = if var.ty == Ty::Index { "size_t" } else { "int32_t" };
+            format!("{ty} {}", self.name(*var))
+        });
+        let params: Vec<String> = params.chain(scalars).collect();
         lines::push(&mut self.out, 0, &format!("TFLC_NOINLINE static void {name}({})", params.join(", ")));
     }
 

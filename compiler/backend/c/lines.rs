@@ -111,9 +111,9 @@ fn parts<'a>(code: &'a str, separators: &[&str]) -> Vec<&'a str> {
     parts
 }
 
-/// How many brackets are open at the end.
-fn depth(code: &str) -> usize {
-    let count = |signs: [char; 2]| code.matches(signs).count();
+/// How many brackets are open at the end; below 0 where more are closed than opened.
+fn depth(code: &str) -> isize {
+    let count = |signs: [char; 2]| code.matches(signs).count() as isize;
     count(['(', '[']) - count([')', ']'])
 }
 

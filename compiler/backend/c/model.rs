@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::lines::{self, INDENT};
 use super::{ascii, c_type, comment, real_text, Names};
 use crate::backend::{describe, text};
-use crate::loop_ir::{Arg, Border, Program, Region};
+use crate::loop_ir::{Arg, Border, Expr, Program, Region};
 
 /// A memory, a member of the struct.
 #[derive(Serialize)]
@@ -138,7 +138,12 @@ fn run(program: &Program, functions: &[String], constants: &[String]) -> String 
             Arg::Region(region) => place(region, &describe::memory(&program.memories, region.memory)),
             Arg::Constant(constant) => constants[constant].clone(),
         });
-        let args: Vec<String> = args.collect();
+        let scalars = call.scalars.iter().map(|scalar| match scalar {
+            Expr::Index(value) => value.to_string(),
+            Expr::Int(value) => value.to_string(),
+            other => unreachable!("{other:?} is no constant scalar"),
+        });
+        let args: Vec<String> = args.chain(scalars).collect();
         lines::push(&mut out, INDENT, &format!("{}({});", functions[call.function], args.join(", ")));
     }
     out

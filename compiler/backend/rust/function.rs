@@ -37,13 +37,20 @@ pub fn print(
             format_ident!("_{}", param.name)
         };
         let ty = printer.element_type(index);
-        let len = Literal::usize_unsuffixed(param.len);
+        let ty = match param.len.map(Literal::usize_unsuffixed) {
+            Some(len) => quote!([#ty; #len]),
+            None => quote!([#ty]),
+        };
         match param.access {
-            Access::Write => quote!(#name: &mut [#ty; #len]),
-            Access::Read | Access::Constant => quote!(#name: &[#ty; #len]),
+            Access::Write => quote!(#name: &mut #ty),
+            Access::Read | Access::Constant => quote!(#name: &#ty),
         }
     });
-    let params = quote!(#(#params),*);
+    let scalars = function.scalars.iter().map(|var| {
+        let (name, ty) = (&printer.names[var.id], scalar_type(var.ty));
+        quote!(#name: #ty)
+    });
+    let params = quote!(#(#params),* #(, #scalars)*);
     let mut allowed = Vec::new();
     if printer.copy_loop {
         allowed.push(quote!(clippy::manual_memcpy));
@@ -51,7 +58,7 @@ pub fn print(
     if printer.range_loop {
         allowed.push(quote!(clippy::needless_range_loop));
     }
-    if function.params.len() > 7 {
+    if function.params.len() + function.scalars.len() > 7 {
         allowed.push(quote!(clippy::too_many_arguments));
     }
     let allow = (!allowed.is_empty()).then(|| quote!(#[allow(#(#allowed),*)]));
@@ -65,6 +72,16 @@ pub fn print(
         fn #name(#params) {
             #body
         }
+    }
+}
+
+/// The type of a named value.
+fn scalar_type(ty: Ty) -> TokenStream {
+    match ty {
+        Ty::Int => quote!(i32),
+        Ty::Index => quote!(usize),
+        Ty::Real => quote!(f32),
+        Ty::View => unreachable!("views are no scalars"),
     }
 }
 
@@ -289,7 +306,9 @@ impl Printer<'_> {
         match place {
             Place::Param(param) => {
                 let Param { name, len, .. } = &self.function.params[param];
-                View { param, slice: ident(name), len: (*len).into(), first: None }
+                // Of a slice nothing is known to the Rust compiler.
+                let len = len.unwrap_or(0).into();
+                View { param, slice: ident(name), len, first: None }
             }
             Place::View(var) => self.views[&var.id].clone(),
         }

@@ -4,13 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::{Ident, Literal, TokenStream};
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, ToTokens};
 
 use super::function::{ident, real_text, rust_type};
 use super::{constants, Comments};
 use crate::backend::describe::{self, border_name, border_words};
 use crate::backend::text;
-use crate::loop_ir::{Access, Arg, Border, Call, Memory, Program, Region};
+use crate::loop_ir::{
+    Access, Arg, Border, Call, Expr, Function, Memory, Program, Region,
+};
 use crate::ops::DType;
 
 /// The constants of an input or output, as text.
@@ -267,8 +269,10 @@ fn layer(program: &Program, call: &Call, runtime: &mut BTreeSet<&'static str>) -
             let after = format_ident!("{after}");
             let at = Literal::usize_unsuffixed(region.offset - pieces[i].1);
             runtime.insert("carve");
+            let len = length(function, *index, *region);
+            let len = len.map(|len| quote!(::<_, #len>));
             steps.push(quote! {
-                let Some((#before, #name, #after)) = carve(#from, #at) else { return };
+                let Some((#before, #name, #after)) = carve #len (#from, #at) else { return };
             });
         }
         for (region, index) in reads {
@@ -277,7 +281,8 @@ fn layer(program: &Program, call: &Call, runtime: &mut BTreeSet<&'static str>) -
             let (name, from) = (local(&function.params[index].name), &piece.0);
             let at = Literal::usize_unsuffixed(region.offset - piece.1);
             runtime.insert("window");
-            steps.push(quote!(let Some(#name) = window(#from, #at) else { return };));
+            let len = length(function, index, region).map(|len| quote!(::<_, #len>));
+            steps.push(quote!(let Some(#name) = window #len (#from, #at) else { return };));
         }
     }
     for (memory, reads) in reads {
@@ -290,11 +295,26 @@ fn layer(program: &Program, call: &Call, runtime: &mut BTreeSet<&'static str>) -
             let name = local(&function.params[index].name);
             let at = Literal::usize_unsuffixed(region.offset);
             runtime.insert("window");
-            steps.push(quote!(let Some(#name) = window(&#whole, #at) else { return };));
+            let len = length(function, index, region).map(|len| quote!(::<_, #len>));
+            steps.push(quote!(let Some(#name) = window #len (&#whole, #at) else { return };));
         }
     }
+    args.extend(call.scalars.iter().map(|scalar| match scalar {
+        Expr::Index(value) => Literal::usize_unsuffixed(*value).to_token_stream(),
+        Expr::Int(value) => {
+            let magnitude = Literal::u32_unsuffixed(value.unsigned_abs());
+            let sign = value.is_negative().then(|| quote!(-));
+            quote!(#sign #magnitude)
+        }
+        other => unreachable!("{other:?} is no constant scalar"),
+    }));
     let name = ident(&function.name);
     quote!(#(#steps)* #name(#(#args),*);)
+}
+
+/// The length of a region, where the function's parameter doesn't tell it.
+fn length(function: &Function, param: usize, region: Region) -> Option<Literal> {
+    function.params[param].len.is_none().then(|| Literal::usize_unsuffixed(region.len))
 }
 
 /// Whether a memory is kept in an `Aligned`: bytes, so that they can be read in words.

@@ -207,9 +207,20 @@ pub fn window(op: &Operator, taps: [usize; 2], sizes: Sizes) -> Option<Window> {
     let (stride, dilation) =
         (positive(sizes.stride, "stride"), positive(sizes.dilation, "dilation"));
     let (stride, dilation) = (stride?, dilation?);
-    match sizes.padding {
-        padding::SAME => Some(Window::same([rows, columns], taps, stride, dilation)),
-        padding::VALID => Some(Window::valid(taps, stride, dilation)),
-        other => op.fail(None, Fault::damage(format!("its padding is of unknown kind {other}"))),
+    let image = [rows, columns];
+    let window = match sizes.padding {
+        padding::SAME => Window::same(image, taps, stride, dilation),
+        padding::VALID => Window::valid(taps, stride, dilation),
+        other => {
+            return op.fail(None, Fault::damage(format!("its padding is of unknown kind {other}")));
+        }
+    };
+    match window.output(image) {
+        Ok(output) if window.is_sane(image, output) => Some(window),
+        Ok(_) => op.fail(Some(input), Fault {
+            what: format!("a window of {window} is too large for {rows} rows by {columns} columns"),
+            advice: "make the window smaller, or the image",
+        }),
+        Err(what) => op.fail(Some(input), Fault::damage(what)),
     }
 }

@@ -17,7 +17,7 @@ mod tensor;
 use super::schema::{self, builtin};
 use super::{Problem, Problems};
 use crate::ir::{self, Graph, Node, TensorId};
-use crate::ops::{DType, Op, TensorType, Value, MAX_MACS};
+use crate::ops::{DType, Op, TensorType, Value, MAX_WORK};
 use operator::Operator;
 use tensor::{Fault, State, Tensor};
 
@@ -27,6 +27,11 @@ type Imported = Option<(Op, Vec<usize>)>;
 
 /// The most elements of a shape or an index that is computed at import.
 const MAX_FOLDED_ELEMENTS: usize = 1024;
+
+/// The most elements of all tensors together, and the most operators: more than any
+/// microcontroller's model has, and few enough to be done with soon.
+const MAX_ELEMENTS: usize = 1 << 25;
+const MAX_OPERATORS: usize = 1 << 13;
 
 /// Makes a graph of the bytes of a `.tflite` file.
 ///
@@ -39,6 +44,13 @@ pub fn import(bytes: &[u8]) -> Result<Graph, Problems> {
     let subgraph = main_graph(&model)?;
     importer.inputs(&subgraph);
     for (index, table) in subgraph.operators().iter().flatten().enumerate() {
+        if index == MAX_OPERATORS || importer.elements > MAX_ELEMENTS {
+            let what = format!(
+                "the model is too large: up to operator {index} its tensors have {} elements",
+                importer.elements
+            );
+            return Err(Problem::of_file(what, "make it fit a microcontroller").into());
+        }
         importer.operator(index, table);
     }
     importer.outputs(&subgraph);
@@ -71,6 +83,8 @@ struct Importer<'a> {
     model: schema::Model<'a>,
     tensors: Vec<Tensor<'a>>,
     graph: Graph,
+    /// Of all the graph's tensors.
+    elements: usize,
     problems: Vec<Problem>,
 }
 
@@ -84,7 +98,7 @@ impl<'a> Importer<'a> {
         }
         let tensors = main_graph(&model)?.tensors();
         let tensors = tensors.iter().flatten().map(|table| Tensor::read(&model, table)).collect();
-        Ok(Importer { model, tensors, graph: Graph::default(), problems: Vec::new() })
+        Ok(Importer { model, tensors, graph: Graph::default(), elements: 0, problems: Vec::new() })
     }
 
     /// Adds the model's inputs to the graph.
@@ -187,8 +201,8 @@ impl<'a> Importer<'a> {
             let what = format!("it has {} outputs instead of {}", outputs.len(), results.len());
             return Err((None, Fault::damage(what)));
         }
-        if op.macs(&types, &results[0]) > MAX_MACS {
-            return Err((None, Fault::damage("it takes more multiplications than is sane")));
+        if op.work(&types, &results[0]) > MAX_WORK {
+            return Err((None, Fault::damage("it takes more steps than is sane")));
         }
         for (&at, ty) in outputs.iter().zip(&results) {
             let stated = &self.tensors[at];
@@ -244,6 +258,7 @@ impl<'a> Importer<'a> {
 
     /// Adds a tensor of the file to the graph, as one that is there from now on.
     fn add_tensor(&mut self, at: usize, ty: TensorType) -> TensorId {
+        self.elements += ty.elements();
         let tensor = &mut self.tensors[at];
         let id = self.graph.tensors.push(ir::Tensor {
             name: tensor.name.clone(),

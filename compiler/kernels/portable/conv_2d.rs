@@ -5,7 +5,7 @@ use super::epilogue::EpilogueCode;
 use super::weights::{Offsets, Products};
 use super::window::Axis;
 use crate::kernels::{blocks, Lowering};
-use crate::loop_ir::{load, Builder, Expr};
+use crate::loop_ir::{load, Builder, Expr, Place};
 use crate::ops::Conv2d;
 
 /// Filters computed side by side: as many accumulators and pointers as a Cortex-M has registers
@@ -32,78 +32,117 @@ pub fn lower(lowering: &mut Lowering, op: &Conv2d) {
     let w = lowering.operand(1, "weights");
     let products = Products::new(lowering, filters, taps, offsets, |i| i / taps);
     let epilogue = EpilogueCode::new(lowering, &op.epilogue);
-    // A row of the filter is one run of memory where its taps lie side by side.
+    let again = layer.in_place.is_none();
     let row_at_once = columns.dilation == 1 && groups == 1;
-    // One tap, no padding, no steps: pixels are one long list.
-    let pointwise = taps == group && !padded && op.window.stride == [1, 1];
-    let (images, rows, columns) = if pointwise {
-        let all = Axis { input: output[0] * output[1] * output[2], output: output[0] * output[1] * output[2], ..columns };
-        (1, Axis { input: 1, output: 1, ..rows }, all)
-    } else {
-        (input[0], rows, columns)
+    let mut nest = Nest {
+        rows,
+        columns,
+        channels,
+        filters,
+        group,
+        taps,
+        row_at_once,
+        x,
+        w,
+        products,
+        epilogue,
+        again,
     };
+    // One tap, no padding, no steps: pixels are one long list.
+    let mut images = input[0];
+    if taps == group && !padded && op.window.stride == [1, 1] {
+        let pixels = images * output[1] * output[2];
+        images = 1;
+        nest.rows = Axis { input: 1, output: 1, ..rows };
+        nest.columns = Axis { input: pixels, output: pixels, ..columns };
+    }
 
     lowering.code.repeat("image", 0usize, images, |code, image| {
-        code.repeat("y", 0usize, rows.output, |code, y| {
-            let (ky_from, ky_to) = rows.clip(code, "ky", &y);
-            code.repeat("x", 0usize, columns.output, |code, x_| {
-                let (kx_from, kx_to) = columns.clip(code, "kx", &x_);
-                let run = match row_at_once {
-                    true => code.name("taps", &kx_to - &kx_from),
-                    false => 1usize.into(),
-                };
-                let run = code.name("run", run * group);
-                let pixel = (&image * rows.output + &y) * columns.output + &x_;
-                let pixel = code.name("pixel", pixel * filters);
-                code.repeat("group", 0usize, groups, |code, g| {
-                    blocks(code, filters / groups, FILTERS, |code, first, width| {
-                        let first = code.name("filter", &g * (filters / groups) + first);
-                        let accumulators: Vec<_> = (0..width)
-                            .map(|j| {
-                                let start = match products.bias {
-                                    Some(bias) => load(bias, &first + j),
-                                    None => 0.into(),
-                                };
-                                code.accumulator(&format!("acc{j}"), start)
-                            })
-                            .collect();
-                        code.repeat("ky", &ky_from, &ky_to, |code, ky| {
-                            let row = rows.position(&y, &ky);
-                            let row = code.name("row", (&image * rows.input + row) * columns.input);
-                            let (from, to) = match row_at_once {
-                                true => (kx_from.clone(), &kx_from + 1),
-                                false => (kx_from.clone(), kx_to.clone()),
-                            };
-                            let run_of_taps = |code: &mut Builder, kx: Expr| {
-                                let at = (&row + columns.position(&x_, &kx)) * channels + &g * group;
-                                let xs = code.view("xs", x, at, &run);
-                                let tap = code.name("tap", (&ky * filter[2] + kx) * group);
-                                let ws: Vec<_> = (0..width)
-                                    .map(|j| {
-                                        let at = (&first + j) * taps + &tap;
-                                        code.view(&format!("w{j}"), w, at, &run)
-                                    })
-                                    .collect();
-                                code.repeat("k", 0usize, &run, |code, k| {
-                                    let x = code.name("x_k", load(xs, &k) - products.offset);
-                                    for (acc, w) in accumulators.iter().zip(&ws) {
-                                        code.update(*acc, products.update, x.clone() * load(*w, &k));
-                                    }
-                                });
-                            };
-                            if row_at_once {
-                                run_of_taps(code, from);
-                            } else {
-                                code.repeat("kx", from, to, |code, kx| run_of_taps(code, kx));
-                            }
-                        });
-                        for (j, acc) in accumulators.into_iter().enumerate() {
-                            let channel = &first + j;
-                            epilogue.store(code, &pixel + &channel, acc, &channel);
-                        }
-                    });
-                });
-            });
+        code.repeat("y", 0usize, nest.rows.output, |code, y| {
+            let (from, to) = nest.rows.clip(code, "ky", &y);
+            let line = Line { image: &image, y: &y, ky: (&from, &to) };
+            nest.columns.each(code, true, |code, x, border| nest.pixel(code, &line, x, border));
         });
     });
+}
+
+struct Nest {
+    rows: Axis,
+    columns: Axis,
+    channels: usize,
+    filters: usize,
+    /// Channels that a filter reads.
+    group: usize,
+    /// Weights of a filter.
+    taps: usize,
+    /// Whether a row of the filter is one run of memory: its taps lie side by side.
+    row_at_once: bool,
+    x: Place,
+    w: Place,
+    products: Products,
+    epilogue: EpilogueCode,
+    /// Whether a result may be computed twice.
+    again: bool,
+}
+
+/// A row of results, and which rows of taps are inside.
+struct Line<'a> {
+    image: &'a Expr,
+    y: &'a Expr,
+    ky: (&'a Expr, &'a Expr),
+}
+
+impl Nest {
+    /// All filters at one pixel; at a `border`, with as many taps a row as are inside.
+    fn pixel(&self, code: &mut Builder, line: &Line, x: &Expr, border: bool) {
+        let Nest { columns, .. } = self;
+        let kx = match border {
+            true => columns.clip(code, "kx", x),
+            false => (0usize.into(), columns.size.into()),
+        };
+        let run = match self.row_at_once {
+            true => code.name("taps", &kx.1 - &kx.0) * self.group,
+            false => self.group.into(),
+        };
+        let run = code.name("run", run);
+        let pixel = (line.image * self.rows.output + line.y) * columns.output + x;
+        let pixel = code.name("pixel", pixel * self.filters);
+        let groups = self.channels / self.group;
+        code.repeat("group", 0usize, groups, |code, group| {
+            blocks(code, self.filters / groups, FILTERS, self.again, |code, first, width| {
+                let first = code.name("filter", &group * (self.filters / groups) + first);
+                let accumulators = self.products.start(code, &first, width);
+                code.repeat("ky", line.ky.0, line.ky.1, |code, ky| {
+                    let row = line.image * self.rows.input + self.rows.position(line.y, &ky);
+                    let row = code.name("row", row * columns.input);
+                    let run_of_taps = |code: &mut Builder, kx: Expr| {
+                        let column = columns.position(x, &kx);
+                        let at = (&row + column) * self.channels + &group * self.group;
+                        let xs = code.view("xs", self.x, at, &run);
+                        let tap = code.name("tap", (&ky * columns.size + kx) * self.group);
+                        let ws: Vec<_> = (0..width)
+                            .map(|j| {
+                                let at = (&first + j) * self.taps + &tap;
+                                code.view(&format!("w{j}"), self.w, at, &run)
+                            })
+                            .collect();
+                        code.repeat("k", 0usize, &run, |code, k| {
+                            let x = code.name("x_k", load(xs, &k) - self.products.offset);
+                            for (acc, w) in accumulators.iter().zip(&ws) {
+                                code.update(*acc, self.products.update, x.clone() * load(*w, &k));
+                            }
+                        });
+                    };
+                    match self.row_at_once {
+                        true => run_of_taps(code, kx.0.clone()),
+                        false => code.repeat("kx", &kx.0, &kx.1, run_of_taps),
+                    }
+                });
+                for (j, acc) in accumulators.into_iter().enumerate() {
+                    let channel = &first + j;
+                    self.epilogue.store(code, &pixel + &channel, acc, &channel);
+                }
+            });
+        });
+    }
 }

@@ -40,26 +40,15 @@ pub fn lower(lowering: &mut Lowering, op: &DepthwiseConv2d) {
         w,
         products,
         epilogue,
+        again: layer.in_place.is_none(),
     };
 
     lowering.code.repeat("image", 0usize, input[0], |code, image| {
         code.repeat("y", 0usize, rows.output, |code, y| {
             let (ky_from, ky_to) = rows.clip(code, "ky", &y);
             let line = Line { image: &image, y: &y, ky: (&ky_from, &ky_to) };
-            let (first, end) = columns.inside();
-            if filter[2] > UNROLLED_TAPS || first == end {
-                code.repeat("x", 0usize, columns.output, |code, x| nest.pixel(code, &line, &x, true));
-                return;
-            }
-            // Left of `first` and from `end` on, some taps of a row are outside.
-            if !columns.is_inside() {
-                code.repeat("side", 0usize, 2usize, |code, side| {
-                    let from = code.name("x_from", &side * end);
-                    let to = code.name("x_to", &side * (columns.output - first) + first);
-                    code.repeat("x", from, to, |code, x| nest.pixel(code, &line, &x, true));
-                });
-            }
-            code.repeat("x", first, end, |code, x| nest.pixel(code, &line, &x, false));
+            let unroll = filter[2] <= UNROLLED_TAPS;
+            columns.each(code, unroll, |code, x, border| nest.pixel(code, &line, x, border));
         });
     });
 }
@@ -74,6 +63,8 @@ struct Nest {
     w: Place,
     products: Products,
     epilogue: EpilogueCode,
+    /// Whether a result may be computed twice.
+    again: bool,
 }
 
 /// A row of results, and which rows of taps are inside.
@@ -94,12 +85,12 @@ impl Nest {
             false => None,
         };
         if self.multiplier == 1 {
-            blocks(code, self.channels, CHANNELS, |code, first, width| {
+            blocks(code, self.channels, CHANNELS, self.again, |code, first, width| {
                 self.block(code, line, x, &columns, &first, &first, width, &pixel);
             });
         } else {
             code.repeat("channel", 0usize, self.channels, |code, channel| {
-                blocks(code, self.multiplier, CHANNELS, |code, first, width| {
+                blocks(code, self.multiplier, CHANNELS, self.again, |code, first, width| {
                     let first = code.name("result", &channel * self.multiplier + first);
                     self.block(code, line, x, &columns, &channel, &first, width, &pixel);
                 });
@@ -123,15 +114,7 @@ impl Nest {
     ) {
         let Nest { rows, channels, .. } = *self;
         let results = channels * self.multiplier;
-        let accumulators: Vec<_> = (0..width)
-            .map(|j| {
-                let start = match self.products.bias {
-                    Some(bias) => load(bias, result + j),
-                    None => 0.into(),
-                };
-                code.accumulator(&format!("acc{j}"), start)
-            })
-            .collect();
+        let accumulators = self.products.start(code, result, width);
         let read = if self.multiplier == 1 { width } else { 1 };
         code.repeat("ky", line.ky.0, line.ky.1, |code, ky| {
             let row = (line.image * rows.input + rows.position(line.y, &ky)) * self.columns.input;

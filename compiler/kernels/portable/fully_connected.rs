@@ -24,18 +24,11 @@ pub fn lower(lowering: &mut Lowering, op: &FullyConnected) {
     let products = Products::new(lowering, units, depth, offsets, |i| i / depth);
     let epilogue = EpilogueCode::new(lowering, &op.epilogue);
 
+    let again = layer.in_place.is_none();
     lowering.code.repeat("batch", 0usize, batches, |code, batch| {
         let xs = code.view("xs", x, &batch * depth, depth);
-        blocks(code, units, ROWS, |code, first, width| {
-            let accumulators: Vec<_> = (0..width)
-                .map(|j| {
-                    let start = match products.bias {
-                        Some(bias) => load(bias, &first + j),
-                        None => 0.into(),
-                    };
-                    code.accumulator(&format!("acc{j}"), start)
-                })
-                .collect();
+        blocks(code, units, ROWS, again, |code, first, width| {
+            let accumulators = products.start(code, &first, width);
             let ws: Vec<_> = (0..width)
                 .map(|j| code.view(&format!("w{j}"), w, (&first + j) * depth, depth))
                 .collect();

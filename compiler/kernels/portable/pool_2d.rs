@@ -43,7 +43,7 @@ fn lower(lowering: &mut Lowering, window: &Window, epilogue: &Epilogue, start: i
                         code.name("count", count.to_int())
                     }
                 };
-                blocks(code, channels, CHANNELS, |code, first, width| {
+                blocks(code, channels, CHANNELS, true, |code, first, width| {
                     let accumulators: Vec<_> =
                         (0..width).map(|j| code.accumulator(&format!("acc{j}"), start)).collect();
                     code.repeat("ky", &ky_from, &ky_to, |code, ky| {

@@ -2,7 +2,7 @@
 //! choice between plain and wrapping sums.
 
 use crate::kernels::{Layer, Lowering};
-use crate::loop_ir::{Place, Update};
+use crate::loop_ir::{load, Builder, Expr, Place, Update, Var};
 use crate::ops::{shift_zero_point, Value};
 
 /// A sum of products `(x − offset) · (w − weight_offset)` on top of a bias, as a kernel computes it.
@@ -13,6 +13,14 @@ pub struct Products {
     pub bias: Option<Place>,
     /// How a product is added.
     pub update: Update,
+}
+
+impl Products {
+    /// Accumulators for `width` channels from `first` on.
+    pub fn start(&self, code: &mut Builder, first: &Expr, width: usize) -> Vec<Var> {
+        let start = |j: usize| self.bias.map_or(0.into(), |bias| load(bias, first + j));
+        (0..width).map(|j| code.accumulator(&format!("acc{j}"), start(j))).collect()
+    }
 }
 
 /// Which activations an offset is to be taken from.

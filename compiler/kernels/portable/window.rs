@@ -51,6 +51,38 @@ impl Axis {
         self.inside() == (0, self.output)
     }
 
+    /// Emits `body` for all results: once for those at the borders, which have taps outside, and
+    /// once for those between, if `inside` says that they are worth code of their own. It is told
+    /// which of the two it is.
+    pub fn each(
+        &self,
+        code: &mut Builder,
+        inside: bool,
+        mut body: impl FnMut(&mut Builder, &Expr, bool),
+    ) {
+        let (first, end) = self.inside();
+        if !inside || first == end {
+            return code.repeat("x", 0usize, self.output, |code, x| body(code, &x, true));
+        }
+        let right = self.output - end;
+        if first + right > 0 {
+            // Those to the left of `first`, then those from `end` on.
+            code.repeat("border", 0usize, first + right, |code, border| {
+                let x = match (first, right) {
+                    (0, _) => border + end,
+                    (_, 0) => border,
+                    _ => {
+                        let beyond = border.clone().saturating_sub(first - 1).min(1usize);
+                        border + beyond * (end - first)
+                    }
+                };
+                let x = code.name("x", x);
+                body(code, &x, true);
+            });
+        }
+        code.repeat("x", first, end, |code, x| body(code, &x, false));
+    }
+
     /// The taps that are inside for result `at`: from the first, up to but not including the
     /// second.
     pub fn clip(&self, code: &mut Builder, name: &str, at: &Expr) -> (Expr, Expr) {
