@@ -11,6 +11,7 @@
 #![warn(missing_docs)]
 
 pub mod backend;
+mod build_script;
 pub mod frontend;
 pub mod harness;
 pub mod ir;
@@ -20,6 +21,8 @@ pub mod ops;
 pub mod passes;
 pub mod plan;
 pub mod target;
+
+pub use build_script::{build, Build, BuildError};
 
 use frontend::Problems;
 use ir::Graph;
