@@ -1,5 +1,5 @@
-//! Builds generated Rust for this machine with `rustc` and runs it: how `tflc verify` and the
-//! tests know that what is printed computes what is meant.
+//! Builds generated code for this machine and runs it: how `tflc verify` and the tests know that
+//! what is printed computes what is meant.
 
 #[cfg(feature = "c")]
 mod c;
@@ -22,18 +22,54 @@ use crate::{Compiled, Options};
 /// The optimization level for a single model: what firmware is usually built with.
 const LEVEL: u8 = 3;
 
-/// The outputs of the generated Rust, built for this machine, for each case's inputs.
+/// What code is generated in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// Built with `rustc`.
+    Rust,
+    /// Built with `cc`, with sanitizers where it has them.
+    #[cfg(feature = "c")]
+    C,
+}
+
+/// The outputs of the generated code, built for this machine, for each case's inputs.
 ///
 /// # Errors
-/// `rustc` is missing or rejects the code, or the code panics: with the compiler's or the
+/// The compiler is missing or rejects the code, or the code fails: with the compiler's or the
 /// program's own words.
-pub fn run_rust(
+pub fn run(
     compiled: &Compiled,
     options: &Options,
+    language: Language,
     cases: &[Vec<Value>],
 ) -> Result<Vec<Vec<Value>>, String> {
-    let source = compiled.rust(options);
-    HostRust::build(&[(&source, &compiled.program)], LEVEL)?.run(0, cases)
+    match language {
+        Language::Rust => {
+            let source = compiled.rust(options);
+            HostRust::build(&[(&source, &compiled.program)], LEVEL)?.run(0, cases)
+        }
+        #[cfg(feature = "c")]
+        Language::C => run_program(&compiled.program, language, cases),
+    }
+}
+
+/// [`run`] for a program, in a file without a banner.
+fn run_program(
+    program: &Program,
+    language: Language,
+    cases: &[Vec<Value>],
+) -> Result<Vec<Vec<Value>>, String> {
+    match language {
+        Language::Rust => {
+            let source = backend::rust::print(program, &Banner::default());
+            HostRust::build(&[(&source, program)], LEVEL)?.run(0, cases)
+        }
+        #[cfg(feature = "c")]
+        Language::C => {
+            let compiler = CCompiler::new(&["-std=c99", "-O2"]).sanitized();
+            HostC::build(&[program], &compiler)?.run(0, cases)
+        }
+    }
 }
 
 /// Where two ways of computing a model part.
@@ -62,16 +98,20 @@ pub enum Link {
     Passes,
     /// From the graph to the loop IR: a kernel, or the memory plan.
     Kernel,
-    /// From the loop IR to Rust's text, or from there to machine code.
-    Rust,
+    /// From the loop IR to the language's text, or from there to machine code.
+    Printer,
 }
 
-/// Where the generated Rust first differs from the reference interpreter for `inputs`, if it does.
+/// Where the generated code first differs from the reference interpreter for `inputs`, if it does.
 /// The layer is found by running ever shorter programs.
 ///
 /// # Errors
-/// As for [`run_rust`].
-pub fn first_difference(compiled: &Compiled, inputs: &[Value]) -> Result<Option<Difference>, String> {
+/// As for [`run`].
+pub fn first_difference(
+    compiled: &Compiled,
+    language: Language,
+    inputs: &[Value],
+) -> Result<Option<Difference>, String> {
     let expected = ir::eval(&compiled.imported, inputs)?;
     let after_passes = ir::eval(&compiled.graph, inputs)?;
     for ((expected, found), id) in expected.iter().zip(&after_passes).zip(&compiled.imported.outputs) {
@@ -85,7 +125,7 @@ pub fn first_difference(compiled: &Compiled, inputs: &[Value]) -> Result<Option<
     if let Some(difference) = wrong_kernel(&compiled.graph, &compiled.program, inputs)? {
         return Ok(Some(difference));
     }
-    wrong_rust(&compiled.program, inputs)
+    wrong_text(&compiled.program, language, inputs)
 }
 
 /// The first layer of the loop IR whose result isn't the graph's.
@@ -108,11 +148,14 @@ fn wrong_kernel(graph: &Graph, program: &Program, inputs: &[Value]) -> Result<Op
     Ok(None)
 }
 
-/// A layer whose result in Rust isn't the loop IR's, while that of the layer before is.
-fn wrong_rust(program: &Program, inputs: &[Value]) -> Result<Option<Difference>, String> {
+/// A layer whose result in a language isn't the loop IR's, while that of the layer before is.
+fn wrong_text(
+    program: &Program,
+    language: Language,
+    inputs: &[Value],
+) -> Result<Option<Difference>, String> {
     let difference = |program: &Program| -> Result<_, String> {
-        let source = backend::rust::print(program, &Banner::default());
-        let found = HostRust::build(&[(&source, program)], LEVEL)?.run(0, &[inputs.to_vec()])?;
+        let found = run_program(program, language, &[inputs.to_vec()])?;
         let expected = Machine::new(program).run(inputs);
         Ok(expected.iter().zip(&found[0]).find_map(|(expected, found)| compare(expected, found)))
     };
@@ -132,7 +175,7 @@ fn wrong_rust(program: &Program, inputs: &[Value]) -> Result<Option<Difference>,
         Some(first) => Some(first),
         None => difference(&shorten(program, wrong))?,
     };
-    Ok(first.map(|first| at_layer(Link::Rust, program, wrong, first)))
+    Ok(first.map(|first| at_layer(Link::Printer, program, wrong, first)))
 }
 
 fn at_layer(

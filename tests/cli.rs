@@ -443,6 +443,7 @@ fn names_of_every_kind() {
         let arguments = ["--target", "host", "-o", "out.rs", "--"].map(OsStr::new);
         done(tflc(&folder, arguments.into_iter().chain([name])));
         let code = fs::read_to_string(folder.path("out.rs")).unwrap();
+        assert!(name != "-dash.tflite" || code.contains("tflc ./-dash.tflite --target"), "{code}");
         // Nothing of a name gets out of the comment that it stands in.
         let head = code.lines().take_while(|line| line.starts_with("//"));
         assert!(head.count() > 5, "{code}");
@@ -688,15 +689,74 @@ fn verify_says_where_golden_outputs_differ_and_why() {
 fn what_comes_later_is_not_offered() {
     let folder = Folder::new("later");
     folder.model("digits_conv");
-    for arguments in ["--relax-requant", "-O size", "--name x"] {
+    for arguments in ["--relax-requant", "-O size"] {
         let output =
             tflc(&folder, line(&format!("digits_conv.tflite -t host -o out.rs {arguments}")));
         fails(output, 2, &["unexpected argument"]);
     }
-    fails(
-        tflc(&folder, line("digits_conv.tflite -t host -o out.c")),
-        2,
-        &["this version writes Rust only, to a file ending in .rs"],
-    );
     assert_eq!(folder.files(), ["digits_conv.tflite"]);
+}
+
+#[test]
+fn c_is_written_with_its_header() {
+    let folder = Folder::new("c");
+    folder.model("digits_conv");
+    let compile = |arguments: &str| tflc(&folder, line(&format!("digits_conv.tflite -t host {arguments}")));
+    let told = done(compile("-o my-model.c"));
+    assert!(told.starts_with("my-model.c and my-model.h: 6 layers, "), "{told}");
+    let read = |name: &str| fs::read_to_string(folder.path(name)).unwrap();
+    let source = read("my-model.c");
+    assert!(source.contains("#include \"my-model.h\"") && source.contains("void my_model_run(my_model_t *m)"));
+    assert!(source.contains("tflc digits_conv.tflite --target host -o my-model.c\n"));
+    assert!(read("my-model.h").contains("#define MY_MODEL_INPUT_LEN 64\n"));
+    assert!(done(compile("-o my-model.c")).ends_with(" (unchanged)\n"));
+
+    assert_eq!(
+        done(compile("-o my-model.c --check")),
+        "my-model.c is up to date\nmy-model.h is up to date\n"
+    );
+    fs::remove_file(folder.path("my-model.h")).unwrap();
+    let refresh = "run\n  tflc digits_conv.tflite --target host -o my-model.c\n";
+    let says = fails(compile("-o my-model.c --check"), 1, &["there is no file my-model.h", refresh]);
+    assert!(!says.contains("my-model.c is stale"), "{says}");
+    fs::write(folder.path("my-model.h"), "old\n").unwrap();
+    fs::write(folder.path("my-model.c"), "old\n").unwrap();
+    fails(compile("-o my-model.c --check"), 1, &["my-model.c is stale", "my-model.h is stale", refresh]);
+
+    done(compile("-o my-model.c --name kws"));
+    assert!(read("my-model.c").contains("--name kws -o my-model.c\n"));
+    assert!(read("my-model.h").contains("int8_t *kws_input(kws_t *m);"));
+    done(compile("-o my-model.c --name kws --check"));
+    fails(compile("-o my-model.c --check"), 1, &["is stale"]);
+
+    for (arguments, says) in [
+        ("-o x.h", "say -o x.c"),
+        ("-o x.cpp", "must end in .c"),
+        ("-o x.c --name a-b", "a_b"),
+        ("-o x.rs --name a", "--name"),
+        ("-o - --name a", "--name"),
+    ] {
+        fails(compile(arguments), 2, &[says]);
+    }
+    assert_eq!(folder.files(), ["digits_conv.tflite", "my-model.c", "my-model.h"]);
+}
+
+#[test]
+fn the_header_takes_no_other_files_place() {
+    let folder = Folder::new("header");
+    let model = folder.model("digits_conv");
+    fs::rename(model, folder.path("digits.h")).unwrap();
+    fails(tflc(&folder, line("digits.h -t host -o digits.c")), 2, &["digits.h is digits.h itself"]);
+    assert_eq!(folder.files(), ["digits.h"]);
+}
+
+#[test]
+fn verify_runs_c() {
+    let folder = Folder::new("verify_c");
+    folder.model("digits_float_io");
+    let verify = line("verify digits_float_io.tflite --lang c --cases 6");
+    assert_eq!(done(tflc(&folder, verify)), "bit-exact: 6 cases\n");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tflc"));
+    command.current_dir(&folder.0).args(["verify", "digits_float_io.tflite", "--lang", "c"]);
+    fails(command.env("CC", "./no-such-cc").output().unwrap(), 2, &["no-such-cc"]);
 }

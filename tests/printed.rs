@@ -1,8 +1,8 @@
-//! Programs made by hand, to print what kernels print seldom or never: each Rust file is built and
-//! computes what the loop IR's evaluator computes.
+//! Programs made by hand, to print what kernels print seldom or never: in Rust and in C, each is built
+//! and computes what the loop IR's evaluator computes.
 
 use tflc::backend::{self, Banner};
-use tflc::harness::{compare, first_difference, HostRust, Link};
+use tflc::harness::{compare, first_difference, CCompiler, HostC, HostRust, Language, Link};
 use tflc::loop_ir::{
     call, load, verify, Access, Arg, Border, Builder, Call, Constant, Expr, Function, Intrinsic,
     Layer, Machine, Memory, Program, Region, Update,
@@ -50,7 +50,8 @@ impl Hand {
         let layer =
             Layer { what: "NOTHING".into(), tensor: "a\n//b`c`;d".into(), ..Layer::default() };
         self.0.functions.push(function);
-        self.0.calls.push(Call { function: self.0.functions.len() - 1, args, layer });
+        let function = self.0.functions.len() - 1;
+        self.0.calls.push(Call { function, args, scalars: vec![], layer });
     }
 
     /// Prints, builds and runs the program on random inputs.
@@ -83,7 +84,10 @@ impl Hand {
         let host = HostRust::build(&[(&source, program)], 1)
             .unwrap_or_else(|error| panic!("{error}\n{source}"));
         let found = host.run(0, &cases).unwrap_or_else(|error| panic!("{error}\n{source}"));
-        for (inputs, found) in cases.iter().zip(&found) {
+        let flags = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-Werror"];
+        let c = HostC::build(&[program], &CCompiler::new(&flags).sanitized());
+        let found_c = c.and_then(|c| c.run(0, &cases)).unwrap_or_else(|error| panic!("{error}"));
+        for (inputs, found) in cases.iter().zip(&found).chain(cases.iter().zip(&found_c)) {
             for (expected, found) in Machine::new(program).run(inputs).iter().zip(found) {
                 assert_eq!(compare(expected, found), None, "{source}");
             }
@@ -373,7 +377,7 @@ fn a_wrong_layer_is_found() {
         compile(&std::fs::read(path).expect("is there"), &options).expect("is supported");
     let ty = &compiled.imported.tensors[compiled.imported.inputs[0]].ty;
     let input = Value::from_ints(ty.clone(), (0..ty.elements() as i32).map(|i| i * 3 % 256 - 128));
-    assert_eq!(first_difference(&compiled, std::slice::from_ref(&input)), Ok(None));
+    assert_eq!(first_difference(&compiled, Language::Rust, std::slice::from_ref(&input)), Ok(None));
 
     let call = &compiled.program.calls[2];
     let constant = call.args.iter().find_map(|arg| match arg {
@@ -385,6 +389,6 @@ fn a_wrong_layer_is_found() {
         *byte ^= 0x40;
     }
     let difference =
-        first_difference(&compiled, &[input]).expect("rustc works").expect("a difference");
+        first_difference(&compiled, Language::Rust, &[input]).expect("rustc works").expect("a difference");
     assert_eq!((difference.link, difference.tensor), (Link::Kernel, layer.tensor));
 }

@@ -19,7 +19,7 @@ use model_builder::ModelSpec;
 use random_model::Rng;
 use tflc::frontend::{self, schema};
 use tflc::ir::{self, Graph};
-use tflc::loop_ir::{self, Machine};
+use tflc::loop_ir::{self, Machine, Program};
 use tflc::ops::{DType, Value};
 use tflc::target::Target;
 use tflc::{passes, plan};
@@ -61,8 +61,21 @@ const OPERATORS: &[&str] = &[
     "TRANSPOSE",
 ];
 
-/// How often each operator occurred.
-type Counts = BTreeMap<String, usize>;
+/// The targets that code is made for: one where layers have their own functions, one where they
+/// share them.
+const TARGETS: [&str; 2] = ["host", "cortex-m0"];
+
+/// How often each operator occurred, or how often each pass changed something.
+type Counts = BTreeMap<&'static str, usize>;
+
+/// What happened to a model on its way.
+#[derive(Default)]
+struct Way {
+    /// The operators that are left behind the passes.
+    lowered: Vec<&'static str>,
+    /// The passes that changed something.
+    effective: Vec<&'static str>,
+}
 
 /// Where the chain broke, and how.
 #[derive(Debug)]
@@ -78,29 +91,32 @@ fn random_models_keep_their_bytes() {
     let count = number("TFLC_PROPERTY_MODELS").unwrap_or(MODELS);
     let seeds: Vec<u64> = (first..first + count).collect();
 
-    let target = Target::find("host").expect("is there");
+    let targets = TARGETS.map(|name| Target::find(name).expect("is there"));
     let results = parallel::map(&seeds, |&seed| {
         let spec = random_model::spec(seed);
         let kinds = spec.operators.iter().map(|operator| operator.builtin);
-        let names = kinds.map(|kind| schema::builtin_name(kind).expect("a known one").to_string());
-        follow(&spec, &target).map(|kept| (names.collect::<Vec<_>>(), kept)).map_err(|failure| {
-            let (spec, failure) = reduce(spec, failure, &target);
+        let names = kinds.map(|kind| schema::builtin_name(kind).expect("a known one"));
+        let names: Vec<&'static str> = names.collect();
+        follow(&spec, &targets).map(|way| (names, way)).map_err(|failure| {
+            let (spec, failure) = reduce(spec, failure, &targets);
             explain(seed, &spec, &failure)
         })
     });
 
-    let (mut drawn, mut lowered) = (Counts::new(), Counts::new());
+    let [mut drawn, mut lowered, mut effective] = [(); 3].map(|()| Counts::new());
     let mut failures = Vec::new();
     for result in results {
         match result {
-            Ok((names, kept)) => {
+            Ok((names, way)) => {
                 names.into_iter().for_each(|name| *drawn.entry(name).or_default() += 1);
-                kept.into_iter().for_each(|name| *lowered.entry(name).or_default() += 1);
+                way.lowered.into_iter().for_each(|name| *lowered.entry(name).or_default() += 1);
+                way.effective.into_iter().for_each(|name| *effective.entry(name).or_default() += 1);
             }
             Err(failure) => failures.push(failure),
         }
     }
     println!("{count} models\noperators: {drawn:?}\nbehind the passes: {lowered:?}");
+    println!("passes that changed something: {effective:?}");
     if !failures.is_empty() {
         // Models fail for the same reason rather than for many: a few tell.
         let shown = failures.iter().take(5).cloned().collect::<Vec<_>>().join("\n\n");
@@ -117,11 +133,14 @@ fn random_models_keep_their_bytes() {
         let kept = OPERATORS.iter().filter(|name| !gone.contains(name));
         let missing: Vec<_> = kept.filter(|name| rare(&lowered, name)).collect();
         assert!(missing.is_empty(), "the passes leave too few of {missing:?}");
+        let passes = passes::PIPELINE.iter().map(|pass| pass.name);
+        let missing: Vec<_> = passes.filter(|name| rare(&effective, name)).collect();
+        assert!(missing.is_empty(), "too little to do for {missing:?}");
     }
 }
 
-/// Follows a model along the chain; yields the operators that are left behind the passes.
-fn follow(spec: &ModelSpec, target: &Target) -> Result<Vec<String>, Failure> {
+/// Follows a model along the chain to where it breaks.
+fn follow(spec: &ModelSpec, targets: &[Target]) -> Result<Way, Failure> {
     let link = std::cell::RefCell::new("import".to_string());
     let fail = |what: String| Failure { link: link.borrow().clone(), what };
     quiet::catch(|| {
@@ -131,25 +150,36 @@ fn follow(spec: &ModelSpec, target: &Target) -> Result<Vec<String>, Failure> {
         let expected: Vec<Vec<Value>> =
             cases.iter().map(|inputs| ir::eval(&imported, inputs).expect("inputs fit")).collect();
 
-        let mut graph = imported;
-        for pass in passes::PIPELINE {
-            *link.borrow_mut() = pass.name.to_string();
-            let before = graph.clone();
-            (pass.run)(&mut graph, target);
-            ir::validate(&graph).map_err(fail)?;
-            if graph != before {
-                compare(&cases, &expected, |inputs| ir::eval(&graph, inputs).expect("inputs fit")).map_err(fail)?;
+        let mut way = Way::default();
+        let mut programs: Vec<Program> = Vec::new();
+        for target in targets {
+            let mut graph = imported.clone();
+            for pass in passes::PIPELINE {
+                *link.borrow_mut() = pass.name.to_string();
+                let before = graph.clone();
+                (pass.run)(&mut graph, target);
+                ir::validate(&graph).map_err(fail)?;
+                if graph != before {
+                    let eval = |inputs: &[Value]| ir::eval(&graph, inputs).expect("inputs fit");
+                    compare(&cases, &expected, eval).map_err(fail)?;
+                    way.effective.push(pass.name);
+                }
             }
-        }
+            way.lowered.extend(graph.nodes.iter().map(|node| node.op.kind()));
 
-        *link.borrow_mut() = "plan".to_string();
-        let program = plan::program(&graph, target);
-        *link.borrow_mut() = "verifier".to_string();
-        loop_ir::verify(&program).map_err(fail)?;
-        *link.borrow_mut() = "loop IR".to_string();
-        let mut machine = Machine::new(&program);
-        compare(&cases, &expected, |inputs| machine.run(inputs)).map_err(fail)?;
-        Ok(graph.nodes.iter().map(|node| node.op.kind().to_string()).collect())
+            *link.borrow_mut() = format!("plan for {}", target.name);
+            let program = plan::program(&graph, target);
+            if programs.contains(&program) {
+                continue;
+            }
+            *link.borrow_mut() = format!("verifier for {}", target.name);
+            loop_ir::verify(&program).map_err(fail)?;
+            *link.borrow_mut() = format!("loop IR for {}", target.name);
+            let mut machine = Machine::new(&program);
+            compare(&cases, &expected, |inputs| machine.run(inputs)).map_err(fail)?;
+            programs.push(program);
+        }
+        Ok(way)
     })
     .unwrap_or_else(|panic| Err(fail(panic)))
 }
@@ -216,9 +246,13 @@ fn input(graph: &Graph, id: ir::TensorId, case: u64) -> Value {
 }
 
 /// The smallest model found that breaks the chain at the same link.
-fn reduce(mut spec: ModelSpec, mut failure: Failure, target: &Target) -> (ModelSpec, Failure) {
+fn reduce(
+    mut spec: ModelSpec,
+    mut failure: Failure,
+    targets: &[Target],
+) -> (ModelSpec, Failure) {
     let smaller = |spec: &ModelSpec, link: &str| {
-        random_model::reductions(spec).into_iter().find_map(|less| match follow(&less, target) {
+        random_model::reductions(spec).into_iter().find_map(|less| match follow(&less, targets) {
             Err(failure) if failure.link == link => Some((less, failure)),
             _ => None,
         })

@@ -1,8 +1,9 @@
-//! `tflc MODEL --target T -o OUT.rs`: compile, check what stands there, or show a stage.
+//! `tflc MODEL --target T -o OUT.rs|OUT.c`: compile, check what stands there, or show a stage.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use tflc::backend::c::{CFiles, Names};
 use tflc::ir::Graph;
 use tflc::passes;
 use tflc::target::{format_size, parse_size, Target};
@@ -19,9 +20,12 @@ pub struct Arguments {
     /// The core to compile for (`tflc targets` lists them), or a .toml file that describes one
     #[arg(short, long)]
     target: String,
-    /// The Rust file to write; - prints it
-    #[arg(short, long, value_name = "OUT.rs", required_unless_present = "emit")]
+    /// The file to write: .rs for Rust, .c for C with its header beside it; - prints Rust
+    #[arg(short, long, value_name = "OUT.rs|OUT.c", required_unless_present = "emit")]
     output: Option<PathBuf>,
+    /// What public names in C begin with, instead of the file's name
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
     /// Fail if the constants take more read-only memory: bytes, or 64K, or 1M
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     flash: Option<usize>,
@@ -86,52 +90,94 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let options = options(arguments, target);
     let compiled = compile(&arguments.model, &model, &options)?;
     budget::keep(&arguments.model, arguments.flash, arguments.ram, &compiled, &options.target)?;
-    let text = compiled.rust(&options);
-    match place {
-        Place::Stdout => print(text.as_bytes()),
-        Place::Checked(path) => check(arguments, path, &text),
-        Place::File(output) => {
-            let changed = output.write(text.as_bytes())?;
-            let summary = summary(&output.path, &compiled, changed);
-            print(summary.as_bytes())
+    let texts = match &place.names {
+        None => vec![compiled.rust(&options)],
+        Some(names) => {
+            let CFiles { source, header } = compiled.c(&options, names);
+            vec![source, header]
+        }
+    };
+    match place.action {
+        Action::Print => print(texts.concat().as_bytes()),
+        Action::Check => check(arguments, &place.paths, &texts),
+        Action::Write(outputs) => {
+            let files: Vec<_> = outputs.iter().zip(texts.iter().map(String::as_bytes)).collect();
+            let changed = files::write(&files)?;
+            print(summary(&place.paths, &compiled, changed).as_bytes())
         }
     }
 }
 
 /// Where the code goes.
-enum Place<'a> {
-    Stdout,
-    File(Output),
-    /// Nowhere: it is compared with what stands there.
-    Checked(&'a Path),
+struct Place {
+    /// The names in C; without them, it is Rust.
+    names: Option<Names>,
+    /// The files.
+    paths: Vec<PathBuf>,
+    action: Action,
 }
 
-impl Place<'_> {
-    fn new(arguments: &Arguments) -> Result<Place<'_>, String> {
+/// What is done with the code.
+enum Action {
+    Print,
+    Write(Vec<Output>),
+    /// It is compared with what stands there.
+    Check,
+}
+
+impl Place {
+    fn new(arguments: &Arguments) -> Result<Place, String> {
+        let stdout = Place { names: None, paths: Vec::new(), action: Action::Print };
         let path = match &arguments.output {
-            None => return Ok(Place::Stdout),
-            Some(_) if arguments.emit.is_some() => return Ok(Place::Stdout),
-            Some(path) if path == Path::new("-") && arguments.check => {
-                return Err("--check compares with a file: -o - has none".into());
-            }
-            Some(path) if path == Path::new("-") => return Ok(Place::Stdout),
-            Some(path) => path,
+            _ if arguments.emit.is_some() => return Ok(stdout),
+            Some(path) if path != Path::new("-") => path,
+            _ if arguments.check => return Err("--check compares with a file: -o - has none".into()),
+            _ if arguments.name.is_some() => return Err(NAME_WITHOUT_C.into()),
+            _ => return Ok(stdout),
         };
         let name = path.display();
-        match path.extension().and_then(|extension| extension.to_str()) {
-            Some("rs") => {}
-            Some("c" | "h" | "cpp" | "hpp" | "cc") => {
+        let (names, paths) = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("rs") if arguments.name.is_some() => return Err(NAME_WITHOUT_C.into()),
+            Some("rs") => (None, vec![path.clone()]),
+            Some("c") => {
+                let header = path.with_extension("h");
+                (Some(names(arguments, path, &header)?), vec![path.clone(), header])
+            }
+            Some("h") => {
+                let source = path.with_extension("c");
+                return Err(format!("-o {name}: say -o {}; the header goes beside it", source.display()));
+            }
+            Some("cpp" | "hpp" | "cc" | "cxx") => {
                 return Err(format!(
-                    "-o {name}: this version writes Rust only, to a file ending in .rs"
+                    "-o {name}: the file must end in .c; the header beside it serves C++ too"
                 ));
             }
-            _ => return Err(format!("-o {name}: the file must end in .rs (or be -, to print)")),
-        }
-        if arguments.check {
-            return Ok(Place::Checked(path));
-        }
-        let own = Path::new(&arguments.target);
-        Output::new(path, &[&arguments.model, own]).map(Place::File)
+            _ => {
+                return Err(format!("-o {name}: the file must end in .rs or .c (or be -, to print)"));
+            }
+        };
+        let action = if arguments.check {
+            Action::Check
+        } else {
+            let sources = [&*arguments.model, Path::new(&arguments.target)];
+            let outputs = paths.iter().map(|path| Output::new(path, &sources));
+            Action::Write(outputs.collect::<Result<_, _>>()?)
+        };
+        Ok(Place { names, paths, action })
+    }
+}
+
+const NAME_WITHOUT_C: &str = "--name is what public names in C begin with: Rust has modules for that";
+
+/// The names for a file of C and its header.
+fn names(arguments: &Arguments, path: &Path, header: &Path) -> Result<Names, String> {
+    let names = Names::new(&path.file_stem().unwrap_or_default().to_string_lossy());
+    if header.file_name().and_then(|name| name.to_str()) != Some(&names.header()) {
+        return Err(format!("-o {}: #include can't name the header beside it", path.display()));
+    }
+    match &arguments.name {
+        Some(name) => names.with_prefix(name).map_err(|error| format!("--name {error}")),
+        None => Ok(names),
     }
 }
 
@@ -160,6 +206,9 @@ fn command(arguments: &Arguments, output: &Path, show: fn(&Path) -> String) -> S
         if let Some(size) = size {
             line += &format!(" --{name} {}", format_size(size));
         }
+    }
+    if let Some(name) = &arguments.name {
+        line += &format!(" --name {}", quoted(name));
     }
     line + &format!(" -o {}", path(output))
 }
@@ -203,11 +252,12 @@ fn emit(
     })
 }
 
-fn summary(path: &Path, compiled: &Compiled, changed: bool) -> String {
+fn summary(paths: &[PathBuf], compiled: &Compiled, changed: bool) -> String {
     let program = &compiled.program;
+    let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
     format!(
         "{}: {} layers, {} MACs, {} bytes of RAM, {} bytes of constants{}\n",
-        path.display(),
+        paths.join(" and "),
         program.calls.len(),
         thousands(compiled.graph.macs() as usize),
         thousands(program.ram()),
@@ -216,20 +266,37 @@ fn summary(path: &Path, compiled: &Compiled, changed: bool) -> String {
     )
 }
 
-/// Compares with what stands at `path`.
-fn check(arguments: &Arguments, path: &Path, expected: &str) -> Result<(), Failure> {
-    let name = path.display();
+/// Compares with what stands at `paths`.
+fn check(arguments: &Arguments, paths: &[PathBuf], expected: &[String]) -> Result<(), Failure> {
+    let mut stale = Vec::new();
+    let mut current = String::new();
+    for (path, expected) in paths.iter().zip(expected) {
+        match staleness(path, expected)? {
+            Some(message) => stale.push(message),
+            None => current += &format!("{} is up to date\n", path.display()),
+        }
+    }
+    if stale.is_empty() {
+        return print(current.as_bytes());
+    }
     let as_given = |path: &Path| path.to_string_lossy().into_owned();
-    let refresh = format!("to write it, run\n  tflc {}", command(arguments, path, as_given));
+    let refresh = format!("to write it, run\n  tflc {}", command(arguments, &paths[0], as_given));
+    let separator = if stale[0].contains('\n') { "\n" } else { "; " };
+    Err(Failure::No(format!("{}{separator}{refresh}", stale.join("\n"))))
+}
+
+/// In what a file isn't as it should be, if it isn't.
+fn staleness(path: &Path, expected: &str) -> Result<Option<String>, Failure> {
+    let name = path.display();
     let found = match std::fs::read(path) {
         Ok(found) => found,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(Failure::No(format!("there is no file {name}; {refresh}")));
+            return Ok(Some(format!("there is no file {name}")));
         }
         Err(error) => return Err(format!("{name} can't be read: {error}").into()),
     };
     if found == expected.as_bytes() {
-        return print(format!("{name} is up to date\n").as_bytes());
+        return Ok(None);
     }
     let found = String::from_utf8_lossy(&found);
     let difference = if found.replace("\r\n", "\n") == expected {
@@ -237,7 +304,7 @@ fn check(arguments: &Arguments, path: &Path, expected: &str) -> Result<(), Failu
     } else {
         first_difference(&found, expected)
     };
-    Err(Failure::No(format!("{name} is stale: {difference}\n{refresh}")))
+    Ok(Some(format!("{name} is stale: {difference}")))
 }
 
 fn first_difference(found: &str, expected: &str) -> String {

@@ -80,18 +80,8 @@ impl Output {
         Ok(Output { path: path.to_path_buf(), file })
     }
 
-    /// Writes the file whole, and says whether that changed anything. What is there already stays
-    /// untouched, so that nothing is built again for it.
-    pub fn write(&self, bytes: &[u8]) -> Result<bool, String> {
-        if fs::read(&self.file).is_ok_and(|existing| existing == bytes) {
-            return Ok(false);
-        }
-        self.replace(bytes)
-            .map(|()| true)
-            .map_err(|error| format!("{} can't be written: {error}", self.path.display()))
-    }
-
-    fn replace(&self, bytes: &[u8]) -> std::io::Result<()> {
+    /// What is to take the file's place, beside it.
+    fn stage(&self, bytes: &[u8]) -> std::io::Result<Temporary> {
         let mut name = std::ffi::OsString::from(".");
         name.push(self.file.file_name().expect("checked"));
         name.push(format!(".{}.tmp", std::process::id()));
@@ -103,9 +93,24 @@ impl Output {
         }
         // On the disk before it takes the old one's place.
         file.sync_all()?;
-        drop(file);
-        fs::rename(&temporary.0, &self.file)
+        Ok(temporary)
     }
+}
+
+/// Writes files whole, all or none as far as the system lets us, and says whether that changed
+/// anything. What is there already stays untouched, so that nothing is built again for it.
+pub fn write(files: &[(&Output, &[u8])]) -> Result<bool, String> {
+    let failed = |output: &Output, error| format!("{} can't be written: {error}", output.path.display());
+    let mut staged = Vec::new();
+    for (output, bytes) in files {
+        if !fs::read(&output.file).is_ok_and(|existing| existing == *bytes) {
+            staged.push((output, output.stage(bytes).map_err(|error| failed(output, error))?));
+        }
+    }
+    for (output, temporary) in &staged {
+        fs::rename(&temporary.0, &output.file).map_err(|error| failed(output, error))?;
+    }
+    Ok(!staged.is_empty())
 }
 
 /// A file that is gone when this is; after the rename there is none.

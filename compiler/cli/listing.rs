@@ -60,7 +60,9 @@ pub fn kernels(program: &Program) -> String {
                 }
                 Arg::Constant(index) => program.constants[*index].name.clone(),
             })
-            .chain(call.scalars.iter().map(|scalar| spell(&program.functions[call.function], scalar)))
+            .chain(
+                call.scalars.iter().map(|scalar| spell(&program.functions[call.function], scalar)),
+            )
             .collect();
         let name = &program.functions[call.function].name;
         line(&mut text, 0, &format!("{i:>3}  {name}({})", args.join(", ")));

@@ -32,10 +32,10 @@ impl From<String> for Failure {
     }
 }
 
-/// Compiles a quantized .tflite model to Rust source for a microcontroller.
+/// Compiles a quantized .tflite model to Rust or C source for a microcontroller.
 ///
-/// The output is one file that needs `core` only: no interpreter, no heap, memory planned ahead,
-/// and the same output bytes as TensorFlow Lite's reference kernels.
+/// The output is one file that needs `core` only, or one of C99 with its header: no interpreter, no
+/// heap, memory planned ahead, and the same output bytes as TensorFlow Lite's reference kernels.
 #[derive(Debug, Parser)]
 #[command(
     name = "tflc",
@@ -43,10 +43,11 @@ impl From<String> for Failure {
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     arg_required_else_help = true,
-    override_usage = "tflc <MODEL> --target <TARGET> -o <OUT.rs> [OPTIONS]\n       tflc <COMMAND>",
+    override_usage = "tflc <MODEL> --target <TARGET> -o <OUT.rs|OUT.c> [OPTIONS]\n       tflc <COMMAND>",
     after_help = "\
 Examples:
-  tflc kws.tflite --target cortex-m4 -o src/kws.rs           compile
+  tflc kws.tflite --target cortex-m4 -o src/kws.rs           compile to Rust
+  tflc kws.tflite --target cortex-m4 -o src/kws.c            compile to C, with src/kws.h
   tflc kws.tflite --target cortex-m4 -o src/kws.rs --check   is the file up to date?
   tflc kws.tflite --target cortex-m4 --ram 64K -o -          print; fail if it needs more RAM
   tflc kws.tflite --target cortex-m4 --emit memory           where every tensor lies, and when

@@ -72,7 +72,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     for (place, value) in places.iter().zip(&outputs) {
         match place {
             None => print(&value.bytes)?,
-            Some(output) => output.write(&value.bytes).map(drop)?,
+            Some(output) => files::write(&[(output, &value.bytes)]).map(drop)?,
         }
     }
     Ok(())

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
-use tflc::harness::{self, Link};
+use clap::{Args, ValueEnum};
+use tflc::harness::{self, Language, Link};
 use tflc::ir::{self, Graph};
 use tflc::ops::{DType, TensorType, Value};
 use tflc::Options;
@@ -13,8 +13,7 @@ use super::{compile, files, find_target, print, take, tell, Failure};
 
 /// Builds the generated code for this machine and checks its outputs, bit for bit
 ///
-/// The outputs are compared with those of the reference interpreter, or with the ones given. Needs
-/// rustc.
+/// The outputs are compared with those of the reference interpreter, or with the ones given.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The quantized .tflite file
@@ -22,6 +21,10 @@ pub struct Arguments {
     /// The core whose code is built, for this machine
     #[arg(short, long, default_value = "host")]
     target: String,
+    /// The language that the code is generated in: rust needs rustc; c needs cc, or what CC names,
+    /// and is run under sanitizers where the compiler has them
+    #[arg(long, value_enum, default_value_t = Lang::Rust)]
+    lang: Lang,
     /// How many inputs to try: the extremes first, then random ones, the same every time
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
     cases: u32,
@@ -29,6 +32,13 @@ pub struct Arguments {
     /// [HEX]}]}, each tensor's bytes in hexadecimal
     #[arg(long, value_name = "CASES.json", conflicts_with = "cases")]
     golden: Option<PathBuf>,
+}
+
+/// The languages by their names.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Lang {
+    Rust,
+    C,
 }
 
 /// Inputs of a model, and what its outputs should be.
@@ -61,8 +71,12 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         _ => generate(graph, arguments.cases as usize)?,
     };
+    let language = match arguments.lang {
+        Lang::Rust => Language::Rust,
+        Lang::C => Language::C,
+    };
     let inputs: Vec<Vec<Value>> = cases.iter().map(|case| case.inputs.clone()).collect();
-    let results = harness::run_rust(&compiled, &options, &inputs)?;
+    let results = harness::run(&compiled, &options, language, &inputs)?;
     let differs = |(case, results): (&Case, &Vec<Value>)| case.outputs != *results;
     let differing = cases.iter().zip(&results).filter(|&pair| differs(pair)).count();
     let Some(first) = cases.iter().zip(&results).position(differs) else {
@@ -81,7 +95,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     if ir::eval(graph, &case.inputs)? == results[first] {
         // The code does what the model says; the golden outputs say something else.
         message += &other_arithmetic(graph, &cases);
-    } else if let Some(difference) = harness::first_difference(&compiled, &case.inputs)? {
+    } else if let Some(difference) = harness::first_difference(&compiled, language, &case.inputs)? {
         message += &format!("\n{}", culprit(&difference));
     }
     Err(Failure::No(message))
@@ -104,7 +118,7 @@ fn culprit(difference: &harness::Difference) -> String {
     let link = match difference.link {
         Link::Passes => "the passes change what the graph computes",
         Link::Kernel => "a kernel or the memory plan is wrong",
-        Link::Rust => "the Rust code isn't what its kernel says",
+        Link::Printer => "the printed code isn't what its kernel says",
     };
     let layer = match &*difference.operators {
         "" => String::new(),

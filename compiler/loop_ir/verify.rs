@@ -3,9 +3,9 @@
 //! functions ask for.
 //!
 //! By intervals: each value is known by its lowest and highest value, a loop is looked at once
-//! with its counter anywhere in its range. Where that proves too little (borders, where bounds
-//! depend on the counter), the outermost loop's range is split in halves, down to single rounds,
-//! then the next inner loop's.
+//! with its counter anywhere in its range. Where that proves too little, at borders, the ranges of
+//! loops whose counters decide about bounds are split in halves, down to single rounds: inner
+//! loops' first, so that rows and columns are split where they have to be and no more.
 
 use std::collections::BTreeMap;
 
@@ -220,6 +220,8 @@ struct Checker<'a> {
     views: Vec<(usize, Range)>,
     /// The accumulators that loops around this place update: nobody reads them here.
     busy: Vec<usize>,
+    /// The loops that it helps to split, by their counters.
+    decisive: Vec<bool>,
 }
 
 impl<'a> Checker<'a> {
@@ -231,6 +233,7 @@ impl<'a> Checker<'a> {
             values: vec![Range::exactly(0); count],
             views: vec![(0, Range::exactly(0)); count],
             busy: Vec::new(),
+            decisive: Decisive::counters(function),
         }
     }
 
@@ -241,15 +244,15 @@ impl<'a> Checker<'a> {
         for (var, value) in self.function.scalars.iter().zip(scalars) {
             self.values[var.id] = self.range(value)?;
         }
-        self.block(&self.function.body, true).map(|_| ())
+        self.block(&self.function.body).map(|_| ())
     }
 
     fn name(&self, var: Var) -> &'a str {
         &self.function.names[var.id]
     }
 
-    /// Checks statements; `split` says whether loops may be split to prove more.
-    fn block(&mut self, body: &'a [Stmt], split: bool) -> Result<Deltas, String> {
+    /// Checks statements; yields what they do to accumulators from outside.
+    fn block(&mut self, body: &'a [Stmt]) -> Result<Deltas, String> {
         let mut deltas = Deltas::new();
         let mut own = Vec::new();
         for stmt in body {
@@ -303,7 +306,7 @@ impl<'a> Checker<'a> {
                 }
                 Stmt::For { var, from, to, body } => {
                     let (from, to) = (self.range(from)?, self.range(to)?);
-                    for (id, delta) in self.repeat(*var, from, to, body, split)? {
+                    for (id, delta) in self.repeat(*var, from, to, body)? {
                         self.accumulate(&own, &mut deltas, id, delta)?;
                     }
                 }
@@ -335,7 +338,6 @@ impl<'a> Checker<'a> {
         from: Range,
         to: Range,
         body: &'a [Stmt],
-        split: bool,
     ) -> Result<Deltas, String> {
         if to.hi <= from.lo {
             return Ok(Deltas::new());
@@ -344,19 +346,19 @@ impl<'a> Checker<'a> {
         let count = Range { lo: (to.lo - from.hi).max(0), hi: to.hi - from.lo };
         let outside = self.busy.len();
         updated(body, &mut self.busy);
-        let whole = self.block(body, split && count == Range::exactly(1));
+        let whole = self.block(body);
         self.busy.truncate(outside);
         let error = match whole {
             Ok(deltas) => return Ok(deltas.into_iter().map(|(id, d)| (id, d.times(count))).collect()),
             Err(error) => error,
         };
-        if !split || count.lo != count.hi || count.hi == 1 {
+        if !self.decisive[var.id] || count.lo != count.hi || count.hi == 1 {
             let name = self.name(var);
             return Err(format!("{error}; for {name} in {}..{}", from.lo, to.hi));
         }
         let middle = Range::exactly(from.lo + count.hi / 2);
-        let mut deltas = self.repeat(var, from, middle, body, true)?;
-        for (id, delta) in self.repeat(var, middle, to, body, true)? {
+        let mut deltas = self.repeat(var, from, middle, body)?;
+        for (id, delta) in self.repeat(var, middle, to, body)? {
             let sum = deltas.entry(id).or_insert(NOTHING);
             *sum = sum.then(delta);
         }
@@ -458,6 +460,73 @@ impl<'a> Checker<'a> {
             Binary::Min => Range { lo: a.lo.min(b.lo), hi: a.hi.min(b.hi) },
             Binary::Max => Range { lo: a.lo.max(b.lo), hi: a.hi.max(b.hi) },
             Binary::ShiftLeft => wrapping(Range::corners([a, b], |[a, b]| a << b)),
+        }
+    }
+}
+
+/// Finds the loops whose counters go into bounds, or into anything else than sums and products:
+/// for the others intervals are as good for the whole range as for a part of it.
+struct Decisive {
+    /// By name: the counters that its value depends on.
+    sources: Vec<Vec<usize>>,
+    decisive: Vec<bool>,
+}
+
+impl Decisive {
+    fn counters(function: &Function) -> Vec<bool> {
+        let count = function.names.len();
+        let mut walk = Decisive { sources: vec![Vec::new(); count], decisive: vec![false; count] };
+        walk.block(&function.body);
+        walk.decisive
+    }
+
+    fn block(&mut self, body: &[Stmt]) {
+        for stmt in body {
+            match stmt {
+                Stmt::Let(var, value) | Stmt::Accumulator(var, value) => {
+                    self.sources[var.id] = self.sources(value);
+                }
+                Stmt::Update(_, _, value) => drop(self.sources(value)),
+                Stmt::View { at, len, .. } => drop((self.sources(at), self.sources(len))),
+                Stmt::Store { at, value, .. } => drop((self.sources(at), self.sources(value))),
+                Stmt::For { var, from, to, body } => {
+                    for bound in [from, to] {
+                        let sources = self.sources(bound);
+                        self.mark(&sources);
+                    }
+                    self.sources[var.id] = vec![var.id];
+                    self.block(body);
+                }
+            }
+        }
+    }
+
+    /// The counters that a value depends on, those in it marked that decide.
+    fn sources(&mut self, expr: &Expr) -> Vec<usize> {
+        match expr {
+            Expr::Int(_) | Expr::Index(_) | Expr::Real(_) => Vec::new(),
+            Expr::Var(var) => self.sources[var.id].clone(),
+            // Of an element no more is known in one place than in another.
+            Expr::Load(_, at) => {
+                self.sources(at);
+                Vec::new()
+            }
+            Expr::Binary(op, a, b) => {
+                let mut sources = self.sources(a);
+                sources.extend(self.sources(b));
+                if !matches!(op, Binary::Add | Binary::Sub | Binary::Mul) {
+                    self.mark(&sources);
+                }
+                sources
+            }
+            Expr::Call(_, args) => args.iter().flat_map(|arg| self.sources(arg)).collect(),
+            Expr::ToInt(inner) | Expr::ToIndex(inner) => self.sources(inner),
+        }
+    }
+
+    fn mark(&mut self, counters: &[usize]) {
+        for &counter in counters {
+            self.decisive[counter] = true;
         }
     }
 }

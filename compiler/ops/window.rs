@@ -104,8 +104,10 @@ impl Window {
         const MAX_REACH: usize = 1 << 24;
         const MAX_CLIPPED: usize = 1 << 15;
         let reach = [0, 1].map(|i| (self.size[i] - 1) * self.dilation[i] + 1);
+        let [rows, columns] = self.clipped(input, output);
         reach.iter().all(|&reach| reach <= MAX_REACH)
-            && output[0].saturating_mul(self.clipped(input, output)[1]) <= MAX_CLIPPED
+            && rows.saturating_mul(columns) <= MAX_CLIPPED
+            && rows.max(columns) <= MAX_CLIPPED / 16
     }
 
     /// The operand's row and column under tap `tap` of output `output`, if it is inside.

@@ -1,49 +1,60 @@
 //! Requires constants folded; ensures that no activation stands behind operators that only move
 //! data, if the nodes before those could take it over.
 
-use crate::ir::{Graph, Node, TensorId};
+use crate::ir::{Graph, Node};
 use crate::ops::{DType, Op};
 use crate::target::Target;
+
+/// More swaps than any sane model asks for.
+const MAX_SWAPS: usize = 5000;
 
 /// Swaps elementwise operators with the movement of data before them, so that they come to stand
 /// behind what computes the data: `f(move(x)) = move(f(x))`.
 pub fn run(graph: &mut Graph, _: &Target) {
-    while let Some((movement, activation)) =
-        (0..graph.nodes.len()).find_map(|i| Some((above(graph, i)?, i)))
-    {
-        swap(graph, movement, activation);
+    for _ in 0..MAX_SWAPS {
+        match next(graph) {
+            Some((movement, activation)) => swap(graph, movement, activation),
+            None => return,
+        }
     }
 }
 
-/// The movement that node `i` may be swapped with.
-fn above(graph: &Graph, i: usize) -> Option<usize> {
-    graph.nodes[i].op.stages()?;
-    let moved = graph.nodes[i].inputs[0];
-    let movement = graph.producer(moved)?;
-    let node = &graph.nodes[movement];
-    let moves = matches!(
+/// The first activation that may be swapped with a movement, behind that.
+fn next(graph: &Graph) -> Option<(usize, usize)> {
+    let mut uses = vec![0; graph.tensors.len()];
+    for id in graph.nodes.iter().flat_map(|node| &node.inputs).chain(&graph.outputs) {
+        uses[id.index()] += 1;
+    }
+    // For each tensor: whether what computes it, through movements alone, can take an activation
+    // over, and nobody else reads what comes between.
+    let mut leads = vec![false; graph.tensors.len()];
+    let mut producers = vec![None; graph.tensors.len()];
+    for (i, node) in graph.nodes.iter().enumerate() {
+        let inputs_lead = !node.inputs.is_empty() && node.inputs.iter().all(|id| leads[id.index()]);
+        if node.op.stages().is_some() && inputs_lead {
+            if let Some(movement) = producers[node.inputs[0].index()] {
+                if moves(&graph.nodes[movement]) {
+                    return Some((movement, i));
+                }
+            }
+        }
+        let can_take = node.op.epilogue().is_some()
+            || inputs_lead && (node.op.stages().is_some() || moves(node));
+        for id in &node.outputs {
+            let codes = graph.tensors[*id].ty.dtype == DType::I8;
+            leads[id.index()] = can_take && codes && uses[id.index()] == 1;
+            producers[id.index()] = Some(i);
+        }
+    }
+    None
+}
+
+fn moves(node: &Node) -> bool {
+    matches!(
         node.op,
         Op::Reshape(_) | Op::Concatenation(_) | Op::Pack(_) | Op::Pad(_) | Op::Transpose(_)
             | Op::StridedSlice(_)
-    );
-    (moves && graph.uses(moved) == 1 && node.inputs.iter().all(|&id| leads_to_epilogue(graph, id)))
-        .then_some(movement)
-}
-
-/// Whether what computes a tensor, through movements alone, can take an activation over, and
-/// nobody else reads what comes between.
-fn leads_to_epilogue(graph: &Graph, id: TensorId) -> bool {
-    if graph.tensors[id].ty.dtype != DType::I8 || graph.uses(id) != 1 {
-        return false;
-    }
-    let Some(node) = graph.producer(id).map(|i| &graph.nodes[i]) else { return false };
-    node.op.epilogue().is_some()
-        || node.op.stages().is_some() && leads_to_epilogue(graph, node.inputs[0])
-        || matches!(
-            node.op,
-            Op::Reshape(_) | Op::Concatenation(_) | Op::Pack(_) | Op::Pad(_) | Op::Transpose(_)
-                | Op::StridedSlice(_)
-        ) && node.inputs.iter().all(|&id| leads_to_epilogue(graph, id))
+    )
 }
 
 /// Puts the activation before the movement, once for each operand.

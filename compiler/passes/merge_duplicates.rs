@@ -10,7 +10,14 @@ use crate::target::Target;
 pub fn run(graph: &mut Graph, _: &Target) {
     let mut i = 0;
     while i < graph.nodes.len() {
-        let first = (0..i).find(|&j| same(graph, &graph.nodes[j], &graph.nodes[i]));
+        let node = &graph.nodes[i];
+        // A model output keeps a tensor of its own name and quantization.
+        let whole = node.op.epilogue().is_none();
+        let is_output = node.outputs.iter().any(|id| graph.outputs.contains(id));
+        let first = match whole && is_output {
+            true => None,
+            false => (0..i).find(|&j| same(graph, &graph.nodes[j], node)),
+        };
         match first {
             Some(first) => merge(graph, first, i),
             None => i += 1,

@@ -67,7 +67,7 @@ pub const fn divide_rounded(sum: i32, count: i32) -> i32 {
     }
     let magnitude = (sum.unsigned_abs() + count as u32 / 2) / count as u32;
     if sum < 0 {
-        -(magnitude as i32)
+        (magnitude as i32).wrapping_neg()
     } else {
         magnitude as i32
     }
@@ -154,13 +154,15 @@ pub fn set<T>(elements: &mut [T], at: usize, value: T) {
 /// The `N` elements from `at` on, if there are as many.
 #[inline(always)]
 pub fn window<T, const N: usize>(elements: &[T], at: usize) -> Option<&[T; N]> {
-    elements.get(at..)?.first_chunk()
+    // A sum that wrapped would be less than `at`, and no range.
+    elements.get(at..at.wrapping_add(N))?.first_chunk()
 }
 
 /// The `len` elements from `at` on, if there are as many.
 #[inline(always)]
 pub fn slice<T>(elements: &[T], at: usize, len: usize) -> Option<&[T]> {
-    elements.get(at..)?.get(..len)
+    // A sum that wrapped would be less than `at`, and no range.
+    elements.get(at..at.wrapping_add(len))
 }
 
 /// What lies before the `N` elements from `at` on, those, and what lies behind them, if there are
@@ -200,11 +202,34 @@ mod tests {
     }
 
     #[test]
+    fn accessors_are_defined_for_every_index() {
+        let mut elements = [1, 2, 3, 4, 5];
+        assert_eq!([0, 4, 5, usize::MAX].map(|at| get(&elements, at)), [1, 5, 0, 0]);
+        assert_eq!(window(&elements, 2), Some(&[3, 4, 5]));
+        assert_eq!(
+            [3, usize::MAX - 1, usize::MAX].map(|at| window::<_, 3>(&elements, at)),
+            [None; 3]
+        );
+        assert_eq!(slice(&elements, 3, 2), Some(&[4, 5][..]));
+        assert_eq!(
+            [(3, 3), (usize::MAX, 1), (1, usize::MAX)].map(|(at, len)| slice(&elements, at, len)),
+            [None; 3]
+        );
+        set(&mut elements, 1, 7);
+        set(&mut elements, 5, 7);
+        assert_eq!(carve(&mut elements, 1), Some((&mut [1][..], &mut [7, 3], &mut [4, 5][..])));
+        assert_eq!([4, usize::MAX].map(|at| carve::<_, 2>(&mut elements, at).is_none()), [true; 2]);
+    }
+
+    #[test]
     fn ties_round_away_from_zero() {
         assert_eq!([5, -5, 4, -4].map(|x| rounding_shift_right(x, 1)), [3, -3, 2, -2]);
         assert_eq!(rounding_shift_right(i32::MIN, 31), -1);
         assert_eq!([7, -7, 6, -6].map(|x| divide_rounded(x, 2)), [4, -4, 3, -3]);
         assert_eq!(divide_rounded(i32::MIN, 1), i32::MIN);
-        assert_eq!([0.5, -0.5, 2.49, f32::MAX, f32::NAN].map(|x| quantize(x, 1.0, 3)), [4, 2, 5, i32::MAX, 3]);
+        assert_eq!(
+            [0.5, -0.5, 2.49, f32::MAX, f32::NAN].map(|x| quantize(x, 1.0, 3)),
+            [4, 2, 5, i32::MAX, 3]
+        );
     }
 }

@@ -379,7 +379,7 @@ macro_rules! options {
                         let mut fields: Vec<(u8, &mut dyn FnMut(i64))> = Vec::new();
                         let $table { $($field,)* } = options;
                         $(
-                            let mut set = |bits| *$field = <$type>::from_bits(bits);
+                            let mut set = |bits| *$field = <$type as Field>::from_bits(bits);
                             fields.push(($number, &mut set));
                         )*
                         let count = fields.len().max(1);

@@ -17,7 +17,7 @@ pub fn model(seed: u64) -> Vec<u8> {
 
 /// The description of a seed's model.
 pub fn spec(seed: u64) -> ModelSpec {
-    let mut draw = Draw { rng: Rng::new(seed), spec: ModelSpec::default() };
+    let mut draw = Draw { rng: Rng::new(seed), spec: ModelSpec::default(), dead_channels: 15 };
     draw.spec.description = format!("random model {seed}");
     let count = draw.rng.range(1, 8) as usize;
     let mut kind = KINDS[seed as usize % KINDS.len()].1;
@@ -128,6 +128,10 @@ const KINDS: &[(usize, Kind)] = &[
     (3, Draw::reshape_to_computed_shape),
     (3, Draw::pack),
     (3, Draw::resize_nearest_neighbor),
+    (5, Draw::residual),
+    (4, Draw::again),
+    (4, Draw::dead_channels),
+    (5, Draw::moved_activation),
 ];
 
 /// The most elements of a tensor.
@@ -156,6 +160,8 @@ const ACTIVATIONS: [i8; 5] = [
 struct Draw {
     rng: Rng,
     spec: ModelSpec,
+    /// In how many cases of a hundred weights have channels of nothing.
+    dead_channels: usize,
 }
 
 /// Scale and zero point.
@@ -474,7 +480,7 @@ impl Draw {
     fn weights(&mut self, shape: &[i32], axis: usize, zero_point: i64) -> i32 {
         let channels = shape[axis] as usize;
         let mut data = self.codes(elements(shape) as usize);
-        if self.rng.chance(15) {
+        if self.rng.chance(self.dead_channels) {
             // Some channels without weights.
             let inner: i32 = shape[axis + 1..].iter().product();
             let pattern = self.rng.next();
@@ -592,6 +598,10 @@ impl Draw {
 
     fn fully_connected(&mut self) -> Option<()> {
         let input = self.activations(None);
+        self.fully_connected_of(input)
+    }
+
+    fn fully_connected_of(&mut self, input: i32) -> Option<()> {
         let shape = self.shape_of(input);
         let all = elements(&shape);
         let innermost = *shape.last().unwrap_or(&1);
@@ -623,6 +633,10 @@ impl Draw {
 
     fn pool(&mut self) -> Option<()> {
         let input = self.activations(Some(4));
+        self.pool_of(input)
+    }
+
+    fn pool_of(&mut self, input: i32) -> Option<()> {
         let shape = self.shape_of(input);
         let w = self.window(&shape, false);
         let output = [shape[0], w.output[0], w.output[1], shape[3]];
@@ -666,8 +680,14 @@ impl Draw {
             0 if other == shape => a,
             _ => self.partner(&other, None),
         };
-        let (sa, sb) = (self.spread(a), self.spread(b));
         let kind = self.rng.pick(&[builtin::ADD, builtin::SUB, builtin::MUL]);
+        self.binary(kind, a, b, &output);
+        Some(())
+    }
+
+    /// ADD, SUB or MUL, of these operands in any order.
+    fn binary(&mut self, kind: i32, a: i32, b: i32, shape: &[i32]) {
+        let (sa, sb) = (self.spread(a), self.spread(b));
         let q = match kind {
             builtin::MUL => self.quantization_for(sa * sb),
             // TFLite wants the sum's multiplier to be under 1.
@@ -677,7 +697,7 @@ impl Draw {
                 (scale.max(least as f32), zero_point)
             }
         };
-        let output = self.result(&output, q);
+        let output = self.result(shape, q);
         let operands = if self.rng.chance(50) { [a, b] } else { [b, a] };
         let fused_activation_function = self.rng.pick(&ACTIVATIONS);
         match kind {
@@ -691,7 +711,6 @@ impl Draw {
             }
             _ => self.operator(kind, &operands, output, MulOptions { fused_activation_function }),
         }
-        Some(())
     }
 
     fn reshape(&mut self) -> Option<()> {
@@ -767,6 +786,10 @@ impl Draw {
 
     fn pad(&mut self) -> Option<()> {
         let id = self.anything(|t| !t.shape.is_empty())?;
+        self.pad_of(id)
+    }
+
+    fn pad_of(&mut self, id: i32) -> Option<()> {
         let rank = self.shape_of(id).len();
         let padding = (0..rank).map(|_| [0, 1].map(|_| self.rng.pick(&[0, 0, 1, 2]))).collect();
         self.padded(id, padding).map(|_| ())
@@ -855,6 +878,10 @@ impl Draw {
 
     fn relu(&mut self) -> Option<()> {
         let input = self.activations(None);
+        self.relu_of(input)
+    }
+
+    fn relu_of(&mut self, input: i32) -> Option<()> {
         let q = self.perhaps_another(input);
         let output = self.result(&self.shape_of(input), q);
         let kind = self.rng.pick(&[builtin::RELU, builtin::RELU6, builtin::RELU_N1_TO_1]);
@@ -864,6 +891,10 @@ impl Draw {
 
     fn leaky_relu(&mut self) -> Option<()> {
         let input = self.activations(None);
+        self.leaky_relu_of(input)
+    }
+
+    fn leaky_relu_of(&mut self, input: i32) -> Option<()> {
         let q = self.perhaps_another(input);
         let output = self.result(&self.shape_of(input), q);
         let alpha = self.rng.pick(&[0.1, 0.2, 0.3, 0.01, 1.0, 1.5, -0.5, 0.0]);
@@ -974,6 +1005,10 @@ impl Draw {
 
     fn transpose(&mut self) -> Option<()> {
         let id = self.anything(|t| !t.shape.is_empty())?;
+        self.transpose_of(id)
+    }
+
+    fn transpose_of(&mut self, id: i32) -> Option<()> {
         let shape = self.shape_of(id);
         let rank = shape.len();
         let mut permutation: Vec<usize> = (0..rank).collect();
@@ -990,6 +1025,10 @@ impl Draw {
 
     fn strided_slice(&mut self) -> Option<()> {
         let id = self.anything(|t| !t.shape.is_empty())?;
+        self.strided_slice_of(id)
+    }
+
+    fn strided_slice_of(&mut self, id: i32) -> Option<()> {
         let shape = self.shape_of(id);
         let mut options = StridedSliceOptions::default();
         let (mut begins, mut ends, mut strides, mut output) = (vec![], vec![], vec![], vec![]);
@@ -1136,6 +1175,156 @@ impl Draw {
         let options = ResizeNearestNeighborOptions { align_corners, half_pixel_centers };
         self.operator(builtin::RESIZE_NEAREST_NEIGHBOR, &[input, stated], output, options);
         Some(())
+    }
+
+    // Groups that passes look for.
+
+    /// What was computed last.
+    fn last(&self) -> i32 {
+        let last = self.spec.operators.last().expect("there is an operator");
+        last.outputs[0]
+    }
+
+    /// Something with an accumulator behind `input`.
+    fn sums_of(&mut self, input: i32) -> Option<i32> {
+        match (self.shape_of(input).len(), self.rng.below(3)) {
+            (4, 0) => self.conv_2d_of(input)?,
+            (4, 1) => self.depthwise_conv_2d_of(input)?,
+            _ => self.fully_connected_of(input)?,
+        }
+        Some(self.last())
+    }
+
+    /// A sum behind a convolution or a fully connected layer, of that and of what is there already.
+    fn residual(&mut self) -> Option<()> {
+        let input = self.activations(Some(4));
+        let own = self.sums_of(input)?;
+        let shape = self.shape_of(own);
+        let other = match self.rng.below(3) {
+            0 if self.shape_of(input) == shape => input,
+            1 => {
+                // Another layer of the same kind.
+                let mut operator = self.spec.operators.last()?.clone();
+                let tensor = self.tensor(operator.inputs[1]).clone();
+                let data = self.codes(elements(&tensor.shape) as usize);
+                self.spec.tensors.push(TensorSpec { data: Some(data), ..tensor });
+                operator.inputs[1] = self.spec.tensors.len() as i32 - 1;
+                let tensor = self.tensor(own).clone();
+                self.spec.tensors.push(tensor);
+                operator.outputs = vec![self.spec.tensors.len() as i32 - 1];
+                self.spec.operators.push(operator);
+                self.last()
+            }
+            _ => self.partner(&shape, None),
+        };
+        let kind = self.rng.pick(&[builtin::ADD, builtin::ADD, builtin::SUB]);
+        self.binary(kind, own, other, &shape);
+        if self.rng.chance(30) {
+            let sum = self.last();
+            self.relu_of(sum)?;
+        }
+        Some(())
+    }
+
+    /// An operator a second time, with another result: as converters leave layers with two
+    /// consumers.
+    fn again(&mut self) -> Option<()> {
+        if self.spec.operators.is_empty() {
+            return None;
+        }
+        let mut operator = self.rng.pick(&self.spec.operators);
+        let tensor = self.tensor(operator.outputs[0]).clone();
+        self.spec.tensors.push(tensor);
+        operator.outputs = vec![self.spec.tensors.len() as i32 - 1];
+        let activation = self.rng.pick(&ACTIVATIONS);
+        match &mut operator.options {
+            Options::Conv2DOptions(options) => options.fused_activation_function = activation,
+            Options::FullyConnectedOptions(options) => options.fused_activation_function = activation,
+            Options::AddOptions(options) => options.fused_activation_function = activation,
+            _ => {}
+        }
+        self.spec.operators.push(operator);
+        let result = self.last();
+        if self.tensor(result).dtype == tensor_type::INT8 && self.rng.chance(50) {
+            self.relu_of(result)?;
+        }
+        Some(())
+    }
+
+    /// A chain that begins with channels of nothing and ends where they are read.
+    fn dead_channels(&mut self) -> Option<()> {
+        let input = self.activations(Some(4));
+        self.dead_channels = 100;
+        let first = self.conv_2d_of(input);
+        self.dead_channels = 15;
+        first?;
+        for _ in 0..self.rng.below(4) {
+            let last = self.last();
+            let shape = self.shape_of(last);
+            match self.rng.below(8) {
+                0 | 1 => self.depthwise_conv_2d_of(last)?,
+                2 => self.pool_of(last)?,
+                3 => self.relu_of(last)?,
+                4 => self.leaky_relu_of(last)?,
+                5 => {
+                    let padding = vec![[0, 0], [1, 0], [0, 2], [0, 0]];
+                    self.padded(last, padding)?;
+                }
+                6 => {
+                    let other = self.noise(tensor_type::INT8, &shape[3..], Some((0.5, 3)));
+                    self.binary(builtin::MUL, last, other, &shape);
+                }
+                _ => {
+                    let other = self.rng.pick(&self.candidates(|t| t.shape == shape && t.dtype == tensor_type::INT8));
+                    self.binary(builtin::ADD, last, other, &shape);
+                }
+            }
+        }
+        let last = self.last();
+        match self.rng.chance(50) {
+            true => self.conv_2d_of(last),
+            false => self.fully_connected_of(last),
+        }
+    }
+
+    /// An activation behind data that was moved after it was computed.
+    fn moved_activation(&mut self) -> Option<()> {
+        let input = self.activations(Some(4));
+        let mut last = self.sums_of(input)?;
+        for _ in 0..self.rng.range(1, 2) {
+            match self.rng.below(5) {
+                0 if !self.shape_of(last).is_empty() => self.transpose_of(last)?,
+                1 if !self.shape_of(last).is_empty() => self.strided_slice_of(last)?,
+                2 => self.pad_of(last)?,
+                3 => {
+                    let mut shape = self.shape_of(last);
+                    let (axis, other) = (self.rng.below(shape.len()), self.sums_of(input)?);
+                    if self.shape_of(other) == shape {
+                        shape[axis] *= 2;
+                        let output = self.like(last, &shape);
+                        let q = self.tensor(last).clone();
+                        let tensor = &mut self.spec.tensors[other as usize];
+                        (tensor.scales, tensor.zero_points) = (q.scales, q.zero_points);
+                        let options = ConcatenationOptions { axis: axis as i32, ..ConcatenationOptions::default() };
+                        self.operator(builtin::CONCATENATION, &[last, other], output, options);
+                    }
+                }
+                _ => {
+                    let rank = self.rng.range(1, 4) as usize;
+                    self.reshaped(last, rank);
+                }
+            }
+            last = self.last();
+        }
+        match self.rng.below(3) {
+            0 => self.relu_of(last),
+            1 => self.leaky_relu_of(last),
+            _ => {
+                let output = self.result(&self.shape_of(last), (1.0 / 256.0, -128));
+                self.operator(builtin::LOGISTIC, &[last], output, Options::None);
+                Some(())
+            }
+        }
     }
 
     // The border.

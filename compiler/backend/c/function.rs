@@ -19,7 +19,7 @@ pub fn print(
     runtime: &mut BTreeSet<&'static str>,
 ) -> String {
     let mut function = function.clone();
-    forget_lengths(&mut function.body);
+    cut(&mut function.body);
     let (function, used) = tidy(&function);
     let params = function.params.iter().map(|param| &*param.name);
     let names = scope.locals(params.chain(function.names.iter().map(String::as_str)));
@@ -33,12 +33,14 @@ pub fn print(
     printer.out
 }
 
-/// Drops the lengths of views, which C has no place for: what only they use isn't printed.
-fn forget_lengths(body: &mut [Stmt]) {
+/// Drops what isn't printed, and with it what only that uses: the lengths of views, which C has no
+/// place for, and loops that never run, about which compilers warn.
+fn cut(body: &mut Vec<Stmt>) {
+    body.retain(|stmt| !matches!(stmt, Stmt::For { to: Expr::Index(0), .. }));
     for stmt in body {
         match stmt {
             Stmt::View { len, .. } => *len = Expr::Index(0),
-            Stmt::For { body, .. } => forget_lengths(body),
+            Stmt::For { body, .. } => cut(body),
             _ => {}
         }
     }
@@ -156,9 +158,6 @@ impl Printer<'_> {
     }
 
     fn repeat(&mut self, var: Var, from: &Expr, to: &Expr, body: &[Stmt], indent: usize) {
-        if *to == Expr::Index(0) {
-            return;
-        }
         let name = self.name(var);
         let (from, to) = (self.expr(from).1, self.expr(to).at_least(Binding::Sum));
         let head = format!("for (size_t {name} = {from}; {name} < {to}; ++{name}) {{");

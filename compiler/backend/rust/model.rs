@@ -10,9 +10,7 @@ use super::function::{ident, real_text, rust_type};
 use super::{constants, Comments};
 use crate::backend::describe::{self, border_name, border_words};
 use crate::backend::text;
-use crate::loop_ir::{
-    Access, Arg, Border, Call, Expr, Function, Memory, Program, Region,
-};
+use crate::loop_ir::{Access, Arg, Border, Call, Expr, Function, Memory, Program, Region};
 use crate::ops::DType;
 
 /// The constants of an input or output, as text.

@@ -31,7 +31,7 @@ const MAX_FOLDED_ELEMENTS: usize = 1024;
 /// The most elements of all tensors together, and the most operators: more than any
 /// microcontroller's model has, and few enough to be done with soon.
 const MAX_ELEMENTS: usize = 1 << 25;
-const MAX_OPERATORS: usize = 1 << 13;
+const MAX_OPERATORS: usize = 1 << 12;
 
 /// Makes a graph of the bytes of a `.tflite` file.
 ///
