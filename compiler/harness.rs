@@ -114,12 +114,22 @@ pub fn first_difference(
 ) -> Result<Option<Difference>, String> {
     let expected = ir::eval(&compiled.imported, inputs)?;
     let after_passes = ir::eval(&compiled.graph, inputs)?;
-    for ((expected, found), id) in expected.iter().zip(&after_passes).zip(&compiled.imported.outputs) {
+    for ((expected, found), id) in
+        expected.iter().zip(&after_passes).zip(&compiled.imported.outputs)
+    {
         if let Some((element, expected, found)) = compare(expected, found) {
             let tensor = compiled.imported.tensors[*id].name.clone();
             let (operators, what) = (String::new(), String::new());
             let link = Link::Passes;
-            return Ok(Some(Difference { link, operators, what, tensor, element, expected, found }));
+            return Ok(Some(Difference {
+                link,
+                operators,
+                what,
+                tensor,
+                element,
+                expected,
+                found,
+            }));
         }
     }
     if let Some(difference) = wrong_kernel(&compiled.graph, &compiled.program, inputs)? {
@@ -129,12 +139,18 @@ pub fn first_difference(
 }
 
 /// The first layer of the loop IR whose result isn't the graph's.
-fn wrong_kernel(graph: &Graph, program: &Program, inputs: &[Value]) -> Result<Option<Difference>, String> {
+fn wrong_kernel(
+    graph: &Graph,
+    program: &Program,
+    inputs: &[Value],
+) -> Result<Option<Difference>, String> {
     let values = ir::eval_all(graph, inputs)?;
     for call in 0..program.calls.len() {
         let layer = &program.calls[call].layer;
         let tensor = graph.tensors.iter().find(|(_, tensor)| tensor.name == layer.tensor);
-        let Some(expected) = tensor.and_then(|(id, _)| values[id.index()].as_ref()) else { continue };
+        let Some(expected) = tensor.and_then(|(id, _)| values[id.index()].as_ref()) else {
+            continue;
+        };
         let short = shorten(program, call);
         for found in Machine::new(&short).run(inputs) {
             // Scratch memory isn't the layer's result.
@@ -265,7 +281,8 @@ impl HostRust {
             let words = String::from_utf8_lossy(&output.stderr);
             return Err(format!("rustc rejects the generated code:\n{words}"));
         }
-        let outputs = |program: &&Program| (program.outputs.iter()).map(|b| ty(program, b)).collect();
+        let outputs =
+            |program: &&Program| (program.outputs.iter()).map(|b| ty(program, b)).collect();
         Ok(HostRust { folder, outputs: programs.iter().map(outputs).collect() })
     }
 
@@ -282,7 +299,8 @@ impl HostRust {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(failed)?;
-        let inputs: Vec<u8> = cases.iter().flatten().flat_map(|value| &value.bytes).copied().collect();
+        let inputs: Vec<u8> =
+            cases.iter().flatten().flat_map(|value| &value.bytes).copied().collect();
         // The program reads everything before it writes anything.
         let mut stdin = child.stdin.take().expect("piped");
         let written = stdin.write_all(&inputs);
@@ -316,13 +334,18 @@ fn main(programs: &[&Program]) -> String {
     let mut arms = String::new();
     for index in 0..programs.len() {
         writeln!(out, "mod model{index};").expect("a string");
-        writeln!(arms, "        {index} => run{index}(cases, &input, &mut output),").expect("a string");
+        writeln!(arms, "        {index} => run{index}(cases, &input, &mut output),")
+            .expect("a string");
     }
     for (index, program) in programs.iter().enumerate() {
         let mut body = String::new();
         let mut size = 0;
         for (i, border) in program.inputs.iter().enumerate() {
-            let method = if program.inputs.len() == 1 { "input_mut".into() } else { format!("input{i}_mut") };
+            let method = if program.inputs.len() == 1 {
+                "input_mut".into()
+            } else {
+                format!("input{i}_mut")
+            };
             let ty = ty(program, border);
             let parse = match ty.dtype {
                 DType::Bool => "bytes[0] != 0".into(),
@@ -342,7 +365,8 @@ fn main(programs: &[&Program]) -> String {
         }
         body.push_str("        model.run();\n");
         for (i, border) in program.outputs.iter().enumerate() {
-            let method = if program.outputs.len() == 1 { "output".into() } else { format!("output{i}") };
+            let method =
+                if program.outputs.len() == 1 { "output".into() } else { format!("output{i}") };
             let bytes = match ty(program, border).dtype {
                 DType::Bool => "[*element as u8]",
                 _ => "element.to_le_bytes()",
@@ -404,7 +428,8 @@ impl Folder {
 
     fn write(&self, name: &str, text: &str) -> Result<(), String> {
         let path = self.0.join(name);
-        std::fs::write(&path, text).map_err(|error| format!("can't write {}: {error}", path.display()))
+        std::fs::write(&path, text)
+            .map_err(|error| format!("can't write {}: {error}", path.display()))
     }
 }
 

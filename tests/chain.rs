@@ -36,7 +36,13 @@ fn check(models: &[Model]) {
     let target = Target::find("host").expect("is there");
     let results = parallel::map(models, |model| follow(model, &target));
     let failures: Vec<String> = results.into_iter().filter_map(Result::err).collect();
-    assert!(failures.is_empty(), "{} models of {}:\n{}", failures.len(), models.len(), failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} models of {}:\n{}",
+        failures.len(),
+        models.len(),
+        failures.join("\n")
+    );
 }
 
 /// Follows a model along the chain to where it first differs from its golden cases.
@@ -52,7 +58,9 @@ fn follow(model: &Model, target: &Target) -> Result<(), String> {
     let mut last: Option<Graph> = None;
     for (stage, graph) in passes::stages(imported, target) {
         if last.as_ref() != Some(&graph) {
-            compare(model, stage, &cases, &graph, |inputs| ir::eval(&graph, inputs).expect("inputs fit"))?;
+            compare(model, stage, &cases, &graph, |inputs| {
+                ir::eval(&graph, inputs).expect("inputs fit")
+            })?;
         }
         last = Some(graph);
     }
@@ -70,16 +78,21 @@ fn intermediates(model: &Model, cases: &[Case], graph: &Graph) -> Result<(), Str
         let values = ir::eval_all(graph, &case.values(graph)).expect("inputs fit");
         for layer in &layers {
             let Some(&expected) = layer.crc32.get(i) else { continue };
-            let found = graph.tensors.iter().find(|(_, tensor)| tensor.origin == Some(layer.tensor));
+            let found =
+                graph.tensors.iter().find(|(_, tensor)| tensor.origin == Some(layer.tensor));
             let Some((id, tensor)) = found else {
                 return Err(format!("{}: the graph has no tensor {}", model.name, layer.tensor));
             };
-            let checksum = |id: TensorId| crc32(&values[id.index()].as_ref().expect("is computed").bytes);
+            let checksum =
+                |id: TensorId| crc32(&values[id.index()].as_ref().expect("is computed").bytes);
             // TFLite lets some operators write over their operand: then it holds their result.
             let readers = graph.nodes.iter().filter(|node| node.inputs.contains(&id));
             let mut candidates = readers.map(|node| node.outputs[0]).chain([id]);
             if candidates.all(|id| checksum(id) != expected) {
-                return Err(format!("{}, import, case {i}: tensor '{}' differs", model.name, tensor.name));
+                return Err(format!(
+                    "{}, import, case {i}: tensor '{}' differs",
+                    model.name, tensor.name
+                ));
             }
         }
     }
@@ -120,7 +133,10 @@ fn first_difference(value: &Value, expected: &[u8]) -> Option<String> {
     let first = differing.next()?;
     let count = 1 + differing.count();
     let (ours, theirs) = (&ours[first], &theirs[first]);
-    Some(format!("element {first} is {ours} instead of {theirs} ({count} of {} differ)", value.ty.elements()))
+    Some(format!(
+        "element {first} is {ours} instead of {theirs} ({count} of {} differ)",
+        value.ty.elements()
+    ))
 }
 
 fn elements(value: &Value) -> Vec<String> {

@@ -701,12 +701,16 @@ fn what_comes_later_is_not_offered() {
 fn c_is_written_with_its_header() {
     let folder = Folder::new("c");
     folder.model("digits_conv");
-    let compile = |arguments: &str| tflc(&folder, line(&format!("digits_conv.tflite -t host {arguments}")));
+    let compile =
+        |arguments: &str| tflc(&folder, line(&format!("digits_conv.tflite -t host {arguments}")));
     let told = done(compile("-o my-model.c"));
     assert!(told.starts_with("my-model.c and my-model.h: 6 layers, "), "{told}");
     let read = |name: &str| fs::read_to_string(folder.path(name)).unwrap();
     let source = read("my-model.c");
-    assert!(source.contains("#include \"my-model.h\"") && source.contains("void my_model_run(my_model_t *m)"));
+    assert!(
+        source.contains("#include \"my-model.h\"")
+            && source.contains("void my_model_run(my_model_t *m)")
+    );
     assert!(source.contains("tflc digits_conv.tflite --target host -o my-model.c\n"));
     assert!(read("my-model.h").contains("#define MY_MODEL_INPUT_LEN 64\n"));
     assert!(done(compile("-o my-model.c")).ends_with(" (unchanged)\n"));
@@ -717,11 +721,16 @@ fn c_is_written_with_its_header() {
     );
     fs::remove_file(folder.path("my-model.h")).unwrap();
     let refresh = "run\n  tflc digits_conv.tflite --target host -o my-model.c\n";
-    let says = fails(compile("-o my-model.c --check"), 1, &["there is no file my-model.h", refresh]);
+    let says =
+        fails(compile("-o my-model.c --check"), 1, &["there is no file my-model.h", refresh]);
     assert!(!says.contains("my-model.c is stale"), "{says}");
     fs::write(folder.path("my-model.h"), "old\n").unwrap();
     fs::write(folder.path("my-model.c"), "old\n").unwrap();
-    fails(compile("-o my-model.c --check"), 1, &["my-model.c is stale", "my-model.h is stale", refresh]);
+    fails(
+        compile("-o my-model.c --check"),
+        1,
+        &["my-model.c is stale", "my-model.h is stale", refresh],
+    );
 
     done(compile("-o my-model.c --name kws"));
     assert!(read("my-model.c").contains("--name kws -o my-model.c\n"));

@@ -45,7 +45,6 @@ fn builds_for_a_cortex_m4() {
     if !there("cmake") || !there("arm-none-eabi-gcc") {
         return println!("left out: cmake or arm-none-eabi-gcc isn't installed");
     }
-    let toolchain =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cmake/cortex-m4.cmake");
+    let toolchain = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cmake/cortex-m4.cmake");
     build("cortex-m4", &[format!("-DCMAKE_TOOLCHAIN_FILE={}", toolchain.display())]);
 }

@@ -38,7 +38,8 @@ fn models_are_exact_on_every_core() {
         Lang::Rust => board.target == "cortex-m4",
         Lang::C => ["microbit", "mps2-an386", "virt"].contains(&board.name),
     };
-    let folders: &[&str] = if all { &["tests/models", "../shared/models"] } else { &["tests/models"] };
+    let folders: &[&str] =
+        if all { &["tests/models", "../shared/models"] } else { &["tests/models"] };
     let models: Vec<_> = folders.iter().flat_map(|folder| golden::models(folder)).collect();
     let cases = if all { 6 } else { 3 };
 

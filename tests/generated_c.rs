@@ -2,6 +2,7 @@
 //! kernels' bytes under sanitizers, needs no library and no global memory, and is the same on every
 //! machine.
 
+#[allow(dead_code, reason = "what is known of layers is for other tests")]
 #[path = "support/golden.rs"]
 mod golden;
 #[path = "support/model_builder.rs"]
@@ -73,16 +74,22 @@ fn shared_models_are_exact() {
 
 #[test]
 fn random_models_are_exact() {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let number =
+        |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     let first = number("TFLC_PROPERTY_SEED").unwrap_or(0);
-    let seeds: Vec<u64> = (first..first + number("TFLC_PROPERTY_MODELS").unwrap_or(RANDOM_MODELS)).collect();
+    let seeds: Vec<u64> =
+        (first..first + number("TFLC_PROPERTY_MODELS").unwrap_or(RANDOM_MODELS)).collect();
     let items = seeds.iter().map(|&seed| {
         let options = options("random", "host");
         let compiled = compile(&random_model::model(seed), &options).expect("a right model");
         let mut rng = Rng::new(seed);
         let cases = (0..4).map(|case| {
-            let inputs: Vec<Value> =
-                compiled.imported.inputs.iter().map(|&id| random_input(&compiled, id, case, &mut rng)).collect();
+            let inputs: Vec<Value> = compiled
+                .imported
+                .inputs
+                .iter()
+                .map(|&id| random_input(&compiled, id, case, &mut rng))
+                .collect();
             let outputs = ir::eval(&compiled.imported, &inputs).expect("inputs fit");
             (inputs, outputs.into_iter().map(|value| value.bytes).collect())
         });
@@ -96,8 +103,20 @@ fn random_input(compiled: &Compiled, id: ir::TensorId, case: usize, rng: &mut Rn
     let ty = &compiled.imported.tensors[id].ty;
     let count = ty.elements();
     if ty.dtype == DType::F32 {
-        let special = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MIN, f32::MAX, -0.0, 1e-40, 0.5, 1.5, -2.5];
-        let real = |_| if rng.chance(10) { rng.pick(&special) } else { rng.real(-20.0, 20.0) as f32 };
+        let special = [
+            f32::NAN,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            f32::MIN,
+            f32::MAX,
+            -0.0,
+            1e-40,
+            0.5,
+            1.5,
+            -2.5,
+        ];
+        let real =
+            |_| if rng.chance(10) { rng.pick(&special) } else { rng.real(-20.0, 20.0) as f32 };
         return Value::from_floats(&ty.shape, (0..count).map(real).collect::<Vec<_>>());
     }
     let (low, high) = match ty.dtype {
@@ -117,7 +136,8 @@ fn random_input(compiled: &Compiled, id: ir::TensorId, case: usize, rng: &mut Rn
 fn primitives_are_those_of_rust() {
     type Primitive = (&'static str, fn(i32, i32, i32) -> i32, fn(&mut Rng) -> [i32; 3]);
     fn any(rng: &mut Rng) -> i32 {
-        let edges = [0, 1, -1, 2, -2, i32::MAX, i32::MIN, i32::MAX - 1, i32::MIN + 1, 1 << 30, -(1 << 30)];
+        let edges =
+            [0, 1, -1, 2, -2, i32::MAX, i32::MIN, i32::MAX - 1, i32::MIN + 1, 1 << 30, -(1 << 30)];
         match rng.range(0, 3) {
             0 => rng.pick(&edges),
             1 => rng.next() as i32,
@@ -125,7 +145,8 @@ fn primitives_are_those_of_rust() {
         }
     }
     fn real(rng: &mut Rng) -> i32 {
-        let edges = [0.0, -0.0, 0.5, -0.5, 1.5, 2147483600.0, 2147483648.0, -2147483648.0, 1e30, f32::NAN];
+        let edges =
+            [0.0, -0.0, 0.5, -0.5, 1.5, 2147483600.0, 2147483648.0, -2147483648.0, 1e30, f32::NAN];
         match rng.range(0, 3) {
             0 => rng.pick(&edges).to_bits() as i32,
             1 => (rng.real(-300.0, 300.0) as f32).to_bits() as i32,
@@ -136,7 +157,11 @@ fn primitives_are_those_of_rust() {
         rng.range(low, high) as i32
     }
     let primitives: &[Primitive] = &[
-        ("doubling_high_mul(a, b)", |a, b, _| tflc_rt::doubling_high_mul(a, b), |r| [any(r), any(r), 0]),
+        (
+            "doubling_high_mul(a, b)",
+            |a, b, _| tflc_rt::doubling_high_mul(a, b),
+            |r| [any(r), any(r), 0],
+        ),
         (
             "rounding_shift_right(a, b)",
             |a, b, _| tflc_rt::rounding_shift_right(a, b as u32),
@@ -215,23 +240,37 @@ int main(void)
     for (i, (_, compute, draw)) in primitives.iter().enumerate() {
         for _ in 0..20_000 {
             let args = draw(&mut rng);
-            input.extend([i as i32, args[0], args[1], args[2]].iter().flat_map(|x| x.to_le_bytes()));
+            input
+                .extend([i as i32, args[0], args[1], args[2]].iter().flat_map(|x| x.to_le_bytes()));
             expected.push((i, args, compute(args[0], args[1], args[2])));
         }
     }
     write(&folder, "input", &input);
     for compiler in compilers() {
-        let compiler = CCompiler { command: compiler.into(), flags: WARNINGS.map(String::from).into() }.sanitized();
+        let compiler =
+            CCompiler { command: compiler.into(), flags: WARNINGS.map(String::from).into() }
+                .sanitized();
         for level in ["-O0", "-O3"] {
-            run(Command::new(&compiler.command).current_dir(&folder).args(&compiler.flags).args([level, "main.c", "-o", "main"]));
+            run(Command::new(&compiler.command)
+                .current_dir(&folder)
+                .args(&compiler.flags)
+                .args([level, "main.c", "-o", "main"]));
             let stdin = fs::File::open(folder.join("input")).expect("was just written");
             let output = run(Command::new(folder.join("main")).stdin(stdin));
-            let found = output.stdout.chunks_exact(4).map(|b| i32::from_le_bytes(b.try_into().expect("four bytes")));
+            let found = output
+                .stdout
+                .chunks_exact(4)
+                .map(|b| i32::from_le_bytes(b.try_into().expect("four bytes")));
             assert_eq!(output.stdout.len(), 4 * expected.len());
             for ((i, args, expected), found) in expected.iter().zip(found) {
                 let name = primitives[*i].0;
-                let nan = |bits: i32| name.starts_with("dequantize") && f32::from_bits(bits as u32).is_nan();
-                assert!(*expected == found || nan(*expected) && nan(found), "{name} of {args:?}: {found}, not {expected}");
+                let nan = |bits: i32| {
+                    name.starts_with("dequantize") && f32::from_bits(bits as u32).is_nan()
+                };
+                assert!(
+                    *expected == found || nan(*expected) && nan(found),
+                    "{name} of {args:?}: {found}, not {expected}"
+                );
             }
         }
     }
@@ -259,37 +298,45 @@ fn compiles_without_warnings_on_every_target() {
         }
         all.push(format!("{stem}.c"));
     }
-    let mut missing = BTreeSet::new();
-    let mut seen = BTreeSet::new();
+    let mut builds = BTreeSet::new();
+    let mut compilers: BTreeSet<String> = ["gcc", "clang"].map(String::from).into();
     for target in Target::all() {
-        if !seen.insert((target.c.compiler.clone(), target.c.flags.clone())) {
-            continue;
+        compilers.insert(target.c.compiler.clone());
+        builds.insert((target.c.compiler, target.c.flags));
+    }
+    compilers.retain(|compiler| match is_there(compiler) {
+        true => true,
+        false => {
+            eprintln!("{compiler} is not there; what it would compile is left out");
+            false
         }
-        if !is_there(&target.c.compiler) {
-            missing.insert(target.c.compiler.clone());
-            continue;
+    });
+    let command = |compiler: &str| {
+        let mut command = Command::new(compiler);
+        command.current_dir(&folder).args(WARNINGS);
+        if compiler.contains("riscv") {
+            command.args([
+                "-march=rv32imc",
+                "-mabi=ilp32",
+                "-ffreestanding",
+                "-isystem",
+                "library",
+            ]);
         }
-        let compiler = || {
-            let mut command = Command::new(&target.c.compiler);
-            command.current_dir(&folder).args(&target.c.flags).args(WARNINGS);
-            if target.c.compiler.contains("riscv") {
-                command.args(["-ffreestanding", "-isystem", "library"]);
-            }
-            command
-        };
-        run(compiler().args(["-fsyntax-only"]).args(&all));
+        command
+    };
+    // Types differ by compiler, what optimizers warn about by core.
+    let compilers: Vec<String> = compilers.into_iter().collect();
+    parallel::map(&compilers, |compiler| run(command(compiler).arg("-fsyntax-only").args(&all)));
+    let builds: Vec<_> =
+        builds.into_iter().filter(|(compiler, _)| compilers.contains(compiler)).collect();
+    let builds: Vec<_> =
+        builds.iter().flat_map(|build| own.iter().map(move |file| (build, file))).collect();
+    parallel::map(&builds, |((compiler, flags), file)| {
         for level in ["-Os", "-O3"] {
-            for file in &own {
-                run(compiler().args([level, "-c", file, "-o", "object.o"]));
-            }
+            run(command(compiler).args(flags).args([level, "-c", file, "-o", "/dev/null"]));
         }
-    }
-    for compiler in missing {
-        eprintln!("{compiler} is not there; its targets are left out");
-    }
-    for compiler in compilers() {
-        run(Command::new(compiler).current_dir(&folder).args(WARNINGS).arg("-fsyntax-only").args(&all));
-    }
+    });
 }
 
 #[test]
@@ -300,7 +347,9 @@ fn headers_are_for_cpp_too() {
         let (compiled, stem) = generate(&model).expect("is supported");
         write(&folder, &format!("{stem}.h"), &print(&compiled, &stem, "host").header);
         // Twice: the second time changes nothing.
-        includes += &format!("#include \"{stem}.h\"\n#include \"{stem}.h\"\nstatic {stem}_t model_{stem};\n");
+        includes += &format!(
+            "#include \"{stem}.h\"\n#include \"{stem}.h\"\nstatic {stem}_t model_{stem};\n"
+        );
         includes += &format!("void *run_{stem}() {{ {stem}_run(&model_{stem}); return {stem}_input(&model_{stem}); }}\n");
         let upper = stem.to_uppercase();
         includes += &format!("int shape_{stem}[] = {upper}_INPUT_SHAPE;\n");
@@ -309,7 +358,14 @@ fn headers_are_for_cpp_too() {
     let mut any = false;
     for compiler in ["g++", "clang++"].into_iter().filter(|compiler| is_there(compiler)) {
         any = true;
-        run(Command::new(compiler).current_dir(&folder).args(["-std=c++11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "all.cpp"]));
+        run(Command::new(compiler).current_dir(&folder).args([
+            "-std=c++11",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-fsyntax-only",
+            "all.cpp",
+        ]));
     }
     if !any {
         eprintln!("no C++ compiler is there; headers are not compiled as C++");
@@ -327,14 +383,29 @@ fn objects_need_nothing_and_hold_no_memory() {
     for model in golden::models("tests/models") {
         let (compiled, stem) = generate(&model).expect("is supported");
         let files = print(&compiled, &stem, "host");
-        let size: usize = compiled.program.memories.iter().map(|m| (m.len * m.dtype.size()).next_multiple_of(4)).sum();
+        let size: usize = compiled
+            .program
+            .memories
+            .iter()
+            .map(|m| (m.len * m.dtype.size()).next_multiple_of(4))
+            .sum();
         // The struct is all the memory, and no more than that.
         let check = format!("\ntypedef char check[sizeof({stem}_t) == {size} ? 1 : -1];\n");
         write(&folder, &format!("{stem}.h"), &files.header);
         write(&folder, &format!("{stem}.c"), &(files.source + &check));
-        let flags = ["-std=c99", "-O2", "-fno-stack-protector", "-fno-pie", "-U_FORTIFY_SOURCE", "-c", "-o", "object.o"];
+        let flags = [
+            "-std=c99",
+            "-O2",
+            "-fno-stack-protector",
+            "-fno-pie",
+            "-U_FORTIFY_SOURCE",
+            "-c",
+            "-o",
+            "object.o",
+        ];
         run(Command::new("cc").current_dir(&folder).args(flags).arg(format!("{stem}.c")));
-        let symbols = run(Command::new("nm").current_dir(&folder).args(["-f", "posix", "object.o"]));
+        let symbols =
+            run(Command::new("nm").current_dir(&folder).args(["-f", "posix", "object.o"]));
         for symbol in String::from_utf8_lossy(&symbols.stdout).lines() {
             let mut words = symbol.split(' ');
             let (name, kind) = (words.next().expect("a name"), words.next().expect("a kind"));
@@ -359,7 +430,10 @@ fn output_is_deterministic_and_ascii() {
             .collect();
         assert!(files[0] == files[1], "{}", model.name);
         assert!(files[0].source.is_ascii() && files[0].header.is_ascii(), "{}", model.name);
-        let code = files[0].source.lines().filter(|line| !line.starts_with(" *") && !line.starts_with("/*"));
+        let code = files[0]
+            .source
+            .lines()
+            .filter(|line| !line.starts_with(" *") && !line.starts_with("/*"));
         for line in code {
             assert!(line.len() <= 100 && line.trim_end() == line, "{}: {line}", model.name);
         }
@@ -401,7 +475,8 @@ struct Item {
 fn assert_exact(folder: &str) {
     let items = golden::models(folder).into_iter().filter_map(|model| {
         let (compiled, _) = generate(&model)?;
-        let cases = model.cases().into_iter().map(|case| (case.values(&compiled.imported), case.outputs));
+        let cases =
+            model.cases().into_iter().map(|case| (case.values(&compiled.imported), case.outputs));
         Some(Item { cases: cases.collect(), name: model.name, compiled })
     });
     assert_items_exact(&items.collect::<Vec<_>>());
@@ -422,10 +497,12 @@ fn assert_items_exact(items: &[Item]) {
             let inputs: Vec<_> = item.cases.iter().map(|(inputs, _)| inputs.clone()).collect();
             match host.run(index, &inputs) {
                 Ok(outputs) => {
-                    let wrong = outputs.iter().zip(&item.cases).position(|(found, (_, expected))| {
-                        !found.iter().map(|value| &value.bytes).eq(expected)
-                    });
-                    failures.extend(wrong.map(|case| format!("{} differs in case {case}", item.name)));
+                    let wrong =
+                        outputs.iter().zip(&item.cases).position(|(found, (_, expected))| {
+                            !found.iter().map(|value| &value.bytes).eq(expected)
+                        });
+                    failures
+                        .extend(wrong.map(|case| format!("{} differs in case {case}", item.name)));
                 }
                 Err(error) => failures.push(format!("{}: {error}", item.name)),
             }
@@ -462,7 +539,8 @@ fn options(stem: &str, target: &str) -> Options {
 
 /// The C compilers for this machine.
 fn compilers() -> Vec<&'static str> {
-    let (here, missing): (Vec<_>, Vec<_>) = ["gcc", "clang"].into_iter().partition(|compiler| is_there(compiler));
+    let (here, missing): (Vec<_>, Vec<_>) =
+        ["gcc", "clang"].into_iter().partition(|compiler| is_there(compiler));
     for compiler in missing {
         eprintln!("{compiler} is not there; it is left out");
     }

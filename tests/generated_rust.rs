@@ -3,6 +3,8 @@
 
 #[path = "support/golden.rs"]
 mod golden;
+#[path = "support/parallel.rs"]
+mod parallel;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,58 +19,68 @@ use tflc::{compile, Compiled, Options};
 /// most from.
 const SHOWN: [&str; 4] = ["digits_conv", "digits_float_io", "digits_residual", "digits_separable"];
 
+/// Targets whose code differs: with room for a function for each layer, and without.
+const TARGETS: [&str; 2] = ["host", "cortex-m4"];
+
 /// Models that are built into one program: hundreds in a few seconds.
 const BATCH: usize = 150;
 
 #[test]
 fn own_models_are_exact() {
-    assert_exact(golden::models("tests/models"), 3);
+    TARGETS.iter().for_each(|target| assert_exact(golden::models("tests/models"), target, 3));
 }
 
 #[test]
 fn vectors_are_exact() {
-    assert_exact(golden::models("tests/vectors"), 1);
+    assert_exact(golden::models("tests/vectors"), "host", 1);
 }
 
 #[test]
 fn shared_models_are_exact() {
-    assert_exact(golden::models("../shared/models"), 2);
+    TARGETS.iter().for_each(|target| assert_exact(golden::models("../shared/models"), target, 1));
 }
 
 #[test]
 fn machine_code_has_no_panic() {
     let folder = folder("machine_code");
-    for model in
-        golden::models("tests/models").into_iter().chain(golden::models("../shared/models"))
-    {
-        let Some((_, source)) = generate(&model) else { continue };
-        // The vectors and the random models have the same kernels in less time.
-        if model.name.contains("/random") || model.name.contains("/qat/") {
-            continue;
-        }
-        let file =
-            write(&folder, "model.rs", &format!("#![no_std]\n#![forbid(unsafe_code)]\n{source}"));
-        for level in ["2", "3", "s", "z"] {
-            let assembly = folder.join("model.s");
-            rustc(
-                &file,
-                &["--crate-type=lib", "--emit=asm", &format!("-Copt-level={level}"), "-o"],
-                &assembly,
-            );
-            let assembly = fs::read_to_string(assembly).expect("was just written");
-            let panics = ["panic", "slice_index", "slice_start", "slice_end", "unwrap_failed"];
-            let line = assembly.lines().find(|line| panics.iter().any(|name| line.contains(name)));
-            assert!(line.is_none(), "{} at opt-level {level}: {}", model.name, line.expect("some"));
-        }
-    }
+    let mut models = golden::models("tests/models");
+    models.extend(golden::models("../shared/models"));
+    // The random models have the same kernels, in more time.
+    models.retain(|model| !model.name.contains("/random") && !model.name.contains("/qat/"));
+    let builds: Vec<(&Model, &str, &str)> = (models.iter())
+        .flat_map(|model| {
+            let shared = ["2", "3", "s", "z"].map(|level| (model, "cortex-m4", level));
+            shared.into_iter().chain([(model, "host", "3")])
+        })
+        .collect();
+    let found = parallel::map(&builds, |&(model, target, level)| {
+        let (_, source) = generate(model, target)?;
+        let name = model.path.file_stem().expect("has a name").to_string_lossy();
+        let name = format!("{name}-{target}-{level}");
+        let source = format!("#![no_std]\n#![forbid(unsafe_code)]\n{source}");
+        let file = write(&folder, &format!("{name}.rs"), &source);
+        let assembly = folder.join(format!("{name}.s"));
+        let level = format!("-Copt-level={level}");
+        let args = ["--crate-type=lib", "--crate-name=model", "--emit=asm", &level, "-o"];
+        rustc(&file, &args, &assembly);
+        let assembly = fs::read_to_string(assembly).expect("was just written");
+        let panics = ["panic", "slice_index", "slice_start", "slice_end", "unwrap_failed"];
+        let mut lines =
+            assembly.lines().filter(|line| panics.iter().any(|name| line.contains(name)));
+        lines.next().map(|line| format!("{name}: {line}"))
+    });
+    let found: Vec<String> = found.into_iter().flatten().collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 #[test]
 fn compiles_without_warnings() {
     let folder = folder("warnings");
     let (mut modules, mut sources) = (String::new(), Vec::new());
-    for (index, model) in golden::models("tests/models").iter().enumerate() {
-        let Some((_, source)) = generate(model) else { continue };
+    let models = golden::models("tests/models");
+    let pairs = TARGETS.iter().flat_map(|target| models.iter().map(move |model| (model, target)));
+    for (index, (model, target)) in pairs.enumerate() {
+        let Some((_, source)) = generate(model, target) else { continue };
         write(&folder, &format!("model{index}.rs"), &source);
         modules +=
             &format!("mod file{index} {{ include!(\"model{index}.rs\"); }}\nmod model{index};\n");
@@ -104,7 +116,7 @@ fn compiles_without_warnings() {
 #[test]
 fn the_struct_is_all_memory() {
     for model in golden::models("tests/models") {
-        let Some((compiled, source)) = generate(&model) else { continue };
+        let Some((compiled, source)) = generate(&model, "cortex-m4") else { continue };
         let folder = folder("size");
         let size = compiled.program.ram().next_multiple_of(4);
         let check =
@@ -118,7 +130,7 @@ fn the_struct_is_all_memory() {
 fn output_is_deterministic() {
     for model in golden::models("tests/models") {
         let sources: Vec<_> =
-            (0..2).filter_map(|_| generate(&model)).map(|(_, source)| source).collect();
+            (0..2).filter_map(|_| generate(&model, "host")).map(|(_, source)| source).collect();
         assert!(sources.windows(2).all(|pair| pair[0] == pair[1]), "{}", model.name);
     }
 }
@@ -131,7 +143,8 @@ fn golden_files_are_current() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tests/models")
             .join(format!("{name}.tflite"));
-        let (_, source) = generate(&Model { name: name.into(), path }).expect("is supported");
+        let (_, source) =
+            generate(&Model { name: name.into(), path }, "host").expect("is supported");
         let golden =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.rs"));
         if update {
@@ -149,13 +162,13 @@ fn golden_files_are_current() {
 }
 
 /// The model compiled and as Rust; `None` where it has operators that are not supported yet.
-fn generate(model: &Model) -> Option<(Compiled, String)> {
+fn generate(model: &Model, target: &str) -> Option<(Compiled, String)> {
     let file = model.name.rsplit('/').next().expect("at least one part");
     let file = file.trim_end_matches(".tflite");
     let options = Options {
-        target: Target::find("host").expect("is there"),
+        target: Target::find(target).expect("is there"),
         model: format!("{file}.tflite"),
-        arguments: format!("{file}.tflite --target host -o {file}.rs"),
+        arguments: format!("{file}.tflite --target {target} -o {file}.rs"),
     };
     match compile(&model.bytes(), &options) {
         Ok(compiled) => {
@@ -168,10 +181,11 @@ fn generate(model: &Model) -> Option<(Compiled, String)> {
 }
 
 /// Builds models in batches, at an optimization level of rustc, and compares what they compute with their golden cases.
-fn assert_exact(models: Vec<Model>, level: u8) {
+fn assert_exact(models: Vec<Model>, target: &str, level: u8) {
     let mut failures = Vec::new();
     for models in models.chunks(BATCH) {
-        let generated: Vec<_> = models.iter().map(|model| (model, generate(model))).collect();
+        let generated: Vec<_> =
+            models.iter().map(|model| (model, generate(model, target))).collect();
         let generated: Vec<_> = generated.into_iter().filter_map(|(m, g)| Some((m, g?))).collect();
         let sources: Vec<_> =
             generated.iter().map(|(_, (c, source))| (&source[..], &c.program)).collect();

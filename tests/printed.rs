@@ -84,7 +84,8 @@ impl Hand {
         let host = HostRust::build(&[(&source, program)], 1)
             .unwrap_or_else(|error| panic!("{error}\n{source}"));
         let found = host.run(0, &cases).unwrap_or_else(|error| panic!("{error}\n{source}"));
-        let flags = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-Werror"];
+        let flags =
+            ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-Werror"];
         let c = HostC::build(&[program], &CCompiler::new(&flags).sanitized());
         let found_c = c.and_then(|c| c.run(0, &cases)).unwrap_or_else(|error| panic!("{error}"));
         for (inputs, found) in cases.iter().zip(&found).chain(cases.iter().zip(&found_c)) {
@@ -388,7 +389,8 @@ fn a_wrong_layer_is_found() {
     for byte in &mut compiled.program.constants[constant.expect("weights")].bytes {
         *byte ^= 0x40;
     }
-    let difference =
-        first_difference(&compiled, Language::Rust, &[input]).expect("rustc works").expect("a difference");
+    let difference = first_difference(&compiled, Language::Rust, &[input])
+        .expect("rustc works")
+        .expect("a difference");
     assert_eq!((difference.link, difference.tensor), (Link::Kernel, layer.tensor));
 }

@@ -86,7 +86,8 @@ struct Failure {
 
 #[test]
 fn random_models_keep_their_bytes() {
-    let number = |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let number =
+        |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     let first = number("TFLC_PROPERTY_SEED").unwrap_or(0);
     let count = number("TFLC_PROPERTY_MODELS").unwrap_or(MODELS);
     let seeds: Vec<u64> = (first..first + count).collect();
@@ -144,7 +145,8 @@ fn follow(spec: &ModelSpec, targets: &[Target]) -> Result<Way, Failure> {
     let link = std::cell::RefCell::new("import".to_string());
     let fail = |what: String| Failure { link: link.borrow().clone(), what };
     quiet::catch(|| {
-        let imported = frontend::import(&spec.build()).map_err(|problems| fail(problems.to_string()))?;
+        let imported =
+            frontend::import(&spec.build()).map_err(|problems| fail(problems.to_string()))?;
         ir::validate(&imported).map_err(fail)?;
         let cases = cases(&imported);
         let expected: Vec<Vec<Value>> =
@@ -193,12 +195,19 @@ fn compare(
         let outputs = run(inputs);
         for (o, (output, expected)) in outputs.iter().zip(expected).enumerate() {
             if output.ty != expected.ty {
-                return Err(format!("case {i}, output {o} is {} instead of {}", output.ty, expected.ty));
+                return Err(format!(
+                    "case {i}, output {o} is {} instead of {}",
+                    output.ty, expected.ty
+                ));
             }
             let size = output.ty.dtype.size();
             let (ours, theirs) = (output.bytes.chunks(size), expected.bytes.chunks(size));
-            if let Some((at, (ours, theirs))) = ours.zip(theirs).enumerate().find(|(_, (a, b))| a != b) {
-                return Err(format!("case {i}, output {o}, element {at} is {ours:?} instead of {theirs:?}"));
+            if let Some((at, (ours, theirs))) =
+                ours.zip(theirs).enumerate().find(|(_, (a, b))| a != b)
+            {
+                return Err(format!(
+                    "case {i}, output {o}, element {at} is {ours:?} instead of {theirs:?}"
+                ));
             }
         }
     }
@@ -246,11 +255,7 @@ fn input(graph: &Graph, id: ir::TensorId, case: u64) -> Value {
 }
 
 /// The smallest model found that breaks the chain at the same link.
-fn reduce(
-    mut spec: ModelSpec,
-    mut failure: Failure,
-    targets: &[Target],
-) -> (ModelSpec, Failure) {
+fn reduce(mut spec: ModelSpec, mut failure: Failure, targets: &[Target]) -> (ModelSpec, Failure) {
     let smaller = |spec: &ModelSpec, link: &str| {
         random_model::reductions(spec).into_iter().find_map(|less| match follow(&less, targets) {
             Err(failure) if failure.link == link => Some((less, failure)),

@@ -16,7 +16,13 @@ pub fn layers(program: &Program, name: impl Fn(usize) -> String) -> Vec<[String;
     let heads = ["Operator", "What", "Shapes", "MACs", "Function"].map(String::from);
     let rows = program.calls.iter().map(|call| {
         let Layer { operators, what, shapes, macs, .. } = &call.layer;
-        [operators.clone(), what.clone(), shapes.clone(), text::thousands(*macs), name(call.function)]
+        [
+            operators.clone(),
+            what.clone(),
+            shapes.clone(),
+            text::thousands(*macs),
+            name(call.function),
+        ]
     });
     std::iter::once(heads).chain(rows).collect()
 }

@@ -131,7 +131,9 @@ impl Place {
         let path = match &arguments.output {
             _ if arguments.emit.is_some() => return Ok(stdout),
             Some(path) if path != Path::new("-") => path,
-            _ if arguments.check => return Err("--check compares with a file: -o - has none".into()),
+            _ if arguments.check => {
+                return Err("--check compares with a file: -o - has none".into())
+            }
             _ if arguments.name.is_some() => return Err(NAME_WITHOUT_C.into()),
             _ => return Ok(stdout),
         };
@@ -145,7 +147,10 @@ impl Place {
             }
             Some("h") => {
                 let source = path.with_extension("c");
-                return Err(format!("-o {name}: say -o {}; the header goes beside it", source.display()));
+                return Err(format!(
+                    "-o {name}: say -o {}; the header goes beside it",
+                    source.display()
+                ));
             }
             Some("cpp" | "hpp" | "cc" | "cxx") => {
                 return Err(format!(
@@ -153,7 +158,9 @@ impl Place {
                 ));
             }
             _ => {
-                return Err(format!("-o {name}: the file must end in .rs or .c (or be -, to print)"));
+                return Err(format!(
+                    "-o {name}: the file must end in .rs or .c (or be -, to print)"
+                ));
             }
         };
         let action = if arguments.check {
@@ -167,7 +174,8 @@ impl Place {
     }
 }
 
-const NAME_WITHOUT_C: &str = "--name is what public names in C begin with: Rust has modules for that";
+const NAME_WITHOUT_C: &str =
+    "--name is what public names in C begin with: Rust has modules for that";
 
 /// The names for a file of C and its header.
 fn names(arguments: &Arguments, path: &Path, header: &Path) -> Result<Names, String> {

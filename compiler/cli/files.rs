@@ -100,7 +100,8 @@ impl Output {
 /// Writes files whole, all or none as far as the system lets us, and says whether that changed
 /// anything. What is there already stays untouched, so that nothing is built again for it.
 pub fn write(files: &[(&Output, &[u8])]) -> Result<bool, String> {
-    let failed = |output: &Output, error| format!("{} can't be written: {error}", output.path.display());
+    let failed =
+        |output: &Output, error| format!("{} can't be written: {error}", output.path.display());
     let mut staged = Vec::new();
     for (output, bytes) in files {
         if !fs::read(&output.file).is_ok_and(|existing| existing == *bytes) {

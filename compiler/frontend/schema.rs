@@ -35,10 +35,7 @@ const IDENTIFIER_AT: std::ops::Range<usize> = 4..8;
 /// linear in their number.
 pub fn read(bytes: &[u8]) -> Result<Model<'_>, String> {
     let Some(identifier) = bytes.get(IDENTIFIER_AT) else {
-        return Err(format!(
-            "this is not a .tflite file: it has only {} bytes",
-            bytes.len()
-        ));
+        return Err(format!("this is not a .tflite file: it has only {} bytes", bytes.len()));
     };
     if identifier != FILE_IDENTIFIER.as_bytes() {
         return Err(format!(
@@ -342,8 +339,7 @@ impl OperatorCode<'_> {
     /// The operator's code, from [`builtin`]. Old files have only the 8-bit field and new ones
     /// have both, the old one at 127 where the code doesn't fit: the larger one counts.
     pub fn builtin(&self) -> i32 {
-        self.builtin_code()
-            .max(self.deprecated_builtin_code().into())
+        self.builtin_code().max(self.deprecated_builtin_code().into())
     }
 }
 
@@ -477,10 +473,7 @@ impl<'a> Operator<'a> {
         }
         // SAFETY: `verify_options` has checked this field as the table that the tag says. The tag
         // is T's, and only `options!` makes an `Options`: each with the tag it is verified under.
-        unsafe {
-            self.table
-                .get::<ForwardsUOffset<T>>(vtable_offset(OPTIONS), None)
-        }
+        unsafe { self.table.get::<ForwardsUOffset<T>>(vtable_offset(OPTIONS), None) }
     }
 }
 
@@ -1038,10 +1031,7 @@ mod tests {
                 b"<html>\n<p>",
                 "this is not a .tflite file: its bytes 4 to 7 are \"l>\\n<\", not \"TFL3\"",
             ),
-            (
-                b"\xff\xff\xff\xffTFL3",
-                "the file is damaged: `model` lies at an unaligned address",
-            ),
+            (b"\xff\xff\xff\xffTFL3", "the file is damaged: `model` lies at an unaligned address"),
             (
                 b"\xfc\xff\xff\xffTFL3",
                 "the file is damaged: `model` reaches past the end of the file",
@@ -1055,18 +1045,8 @@ mod tests {
     fn an_error_says_where() {
         // The options' vtable is (6, size, place of field 0): that place becomes a far one.
         let mut bytes = file_with_options(9, |b| b.push_slot_always(vtable_offset(0), 1.5f32));
-        assert_eq!(
-            first_operator(&bytes)
-                .options::<SoftmaxOptions>()
-                .unwrap()
-                .beta(),
-            1.5
-        );
-        let at = bytes
-            .windows(2)
-            .position(|w| w == 6u16.to_le_bytes())
-            .unwrap()
-            + 4;
+        assert_eq!(first_operator(&bytes).options::<SoftmaxOptions>().unwrap().beta(), 1.5);
+        let at = bytes.windows(2).position(|w| w == 6u16.to_le_bytes()).unwrap() + 4;
         bytes[at + 1] = 0x70;
         assert_eq!(
             read(&bytes).unwrap_err(),
@@ -1081,13 +1061,7 @@ mod tests {
         let write = |b: &mut FlatBufferBuilder| b.push_slot_always(vtable_offset(0), i32::MAX);
         let bytes = file_with_options(32, write);
         let operator = first_operator(&bytes);
-        assert_eq!(
-            operator
-                .options::<StridedSliceOptions>()
-                .unwrap()
-                .begin_mask(),
-            i32::MAX
-        );
+        assert_eq!(operator.options::<StridedSliceOptions>().unwrap().begin_mask(), i32::MAX);
         assert!(operator.options::<ReshapeOptions>().is_none());
         assert!(read(&file_with_options(17, write)).is_err());
         for unknown in [0, 18, 126, 127, 255] {
@@ -1106,10 +1080,7 @@ mod tests {
         let operator = first_operator(&bytes);
         assert!(element(operator.inputs(), -1).is_none());
         let conv = operator.options::<Conv2DOptions>().unwrap();
-        assert_eq!(
-            (conv.padding(), conv.stride_w(), conv.dilation_w_factor()),
-            (0, 0, 1)
-        );
+        assert_eq!((conv.padding(), conv.stride_w(), conv.dilation_w_factor()), (0, 0, 1));
     }
 
     #[test]
@@ -1126,9 +1097,7 @@ mod tests {
         let bytes = file_with_options(1, |_| {});
         for shift in 0..8 {
             let shifted = [vec![0; shift], bytes.clone()].concat();
-            assert!(first_operator(&shifted[shift..])
-                .options::<Conv2DOptions>()
-                .is_some());
+            assert!(first_operator(&shifted[shift..]).options::<Conv2DOptions>().is_some());
         }
     }
 
@@ -1153,16 +1122,14 @@ mod tests {
     fn empty_vectors_of_64_bit_numbers_may_be_unaligned() {
         // Two empty vectors side by side: one of them is not followed by an 8-byte boundary.
         let b = &mut FlatBufferBuilder::new();
-        let tensors = [(); 2]
-            .map(|()| b.create_vector::<i32>(&[]))
-            .map(|zero_point| {
-                let quantization = b.start_table();
-                b.push_slot_always(vtable_offset(3), zero_point);
-                let quantization = b.end_table(quantization);
-                let tensor = b.start_table();
-                b.push_slot_always(vtable_offset(4), quantization);
-                b.end_table(tensor)
-            });
+        let tensors = [(); 2].map(|()| b.create_vector::<i32>(&[])).map(|zero_point| {
+            let quantization = b.start_table();
+            b.push_slot_always(vtable_offset(3), zero_point);
+            let quantization = b.end_table(quantization);
+            let tensor = b.start_table();
+            b.push_slot_always(vtable_offset(4), quantization);
+            b.end_table(tensor)
+        });
         let tensors = b.create_vector(&tensors);
         let subgraph = b.start_table();
         b.push_slot_always(vtable_offset(0), tensors);
@@ -1170,12 +1137,7 @@ mod tests {
         let bytes = file(b, (0, 0), vec![subgraph]);
         let subgraph = element(read(&bytes).unwrap().subgraphs(), 0).unwrap();
         for tensor in subgraph.tensors().unwrap() {
-            assert!(tensor
-                .quantization()
-                .unwrap()
-                .zero_point()
-                .unwrap()
-                .is_empty());
+            assert!(tensor.quantization().unwrap().zero_point().unwrap().is_empty());
         }
     }
 
@@ -1198,10 +1160,7 @@ mod tests {
             let behind = bytes.len() as u64 - 8;
             if offset == 8 {
                 // The offset counts from the file's start, and is only known now.
-                let at = bytes
-                    .windows(8)
-                    .position(|w| w == 8u64.to_le_bytes())
-                    .unwrap();
+                let at = bytes.windows(8).position(|w| w == 8u64.to_le_bytes()).unwrap();
                 bytes[at..at + 8].copy_from_slice(&(8 + behind).to_le_bytes());
             }
             bytes.extend(b"data");
@@ -1213,12 +1172,7 @@ mod tests {
     #[test]
     fn codes_have_their_names() {
         assert_eq!(builtin_name(builtin::CONV_2D), Some("CONV_2D"));
-        assert_eq!(
-            (0..=209)
-                .filter(|&code| builtin_name(code).is_none())
-                .count(),
-            0
-        );
+        assert_eq!((0..=209).filter(|&code| builtin_name(code).is_none()).count(), 0);
         assert_eq!((builtin_name(-1), builtin_name(210)), (None, None));
         assert_eq!(tensor_type_name(9), Some("INT8"));
         assert_eq!(options_name(126), Some("RightShiftOptions"));

@@ -42,7 +42,11 @@ impl CCompiler {
             folder.write("main.c", "int main(void) { return 0; }\n")?;
             self.build(&folder, &["main.c"])
         });
-        if works.is_ok() { self } else { plain }
+        if works.is_ok() {
+            self
+        } else {
+            plain
+        }
     }
 
     fn build(&self, folder: &Folder, files: &[impl AsRef<str>]) -> Result<(), String> {
@@ -89,7 +93,8 @@ impl HostC {
         }
         folder.write("main.c", &main(programs))?;
         compiler.build(&folder, &files)?;
-        let outputs = |program: &&Program| (program.outputs.iter()).map(|b| ty(program, b)).collect();
+        let outputs =
+            |program: &&Program| (program.outputs.iter()).map(|b| ty(program, b)).collect();
         Ok(HostC { folder, outputs: programs.iter().map(outputs).collect() })
     }
 
@@ -103,7 +108,8 @@ impl HostC {
         let path = |what: &str| -> PathBuf { self.folder.0.join(format!("{what}{next}.bin")) };
         let (input, output) = (path("input"), path("output"));
         let failed = |error: std::io::Error| format!("can't run the generated code: {error}");
-        let bytes: Vec<u8> = cases.iter().flatten().flat_map(|value| &value.bytes).copied().collect();
+        let bytes: Vec<u8> =
+            cases.iter().flatten().flat_map(|value| &value.bytes).copied().collect();
         std::fs::write(&input, bytes).map_err(failed)?;
         let result = Command::new(self.folder.0.join("main"))
             .args([model.to_string(), cases.len().to_string()])
@@ -134,11 +140,14 @@ fn main(programs: &[&Program]) -> String {
     let mut arms = String::new();
     for index in 0..programs.len() {
         writeln!(out, "#include \"model{index}.h\"").expect("a string");
-        writeln!(arms, "    case {index}: return run{index}(cases, input, output);").expect("a string");
+        writeln!(arms, "    case {index}: return run{index}(cases, input, output);")
+            .expect("a string");
     }
     for (index, program) in programs.iter().enumerate() {
         let mut body = String::new();
-        for (what, function, borders) in [("input", "fread", &program.inputs), ("output", "fwrite", &program.outputs)] {
+        for (what, function, borders) in
+            [("input", "fread", &program.inputs), ("output", "fwrite", &program.outputs)]
+        {
             if what == "output" {
                 writeln!(body, "        model{index}_run(m);").expect("a string");
             }

@@ -115,7 +115,9 @@ impl Graph {
 
     /// About how many steps evaluating it takes, counted in multiplications.
     pub fn work(&self) -> u64 {
-        self.nodes.iter().map(|node| self.node_work(node)).fold(0, u64::saturating_add)
+        let inputs = self.inputs.iter().map(|&id| self.tensors[id].ty.elements() as u64);
+        let nodes = self.nodes.iter().map(|node| self.node_work(node));
+        inputs.chain(nodes).fold(0, u64::saturating_add)
     }
 
     /// The same of one node.

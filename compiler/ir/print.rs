@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Graph, Node, TensorId};
-use crate::ops::{DType, Chain, Multiplier, Stage, Value};
+use crate::ops::{Chain, DType, Multiplier, Stage, Value};
 
 /// How many elements of a constant are shown.
 const SHOWN_ELEMENTS: usize = 8;

@@ -23,7 +23,8 @@ pub fn validate(graph: &Graph) -> Result<(), String> {
         if let Some(id) = node.inputs.iter().find(|id| !known[id.index()]) {
             return Err(format!("{} reads {id:?} before it is computed", place()));
         }
-        let inferred = node.op.infer(&graph.input_types(node)).map_err(|e| format!("{}: {e}", place()))?;
+        let inferred =
+            node.op.infer(&graph.input_types(node)).map_err(|e| format!("{}: {e}", place()))?;
         let actual: Vec<_> = node.outputs.iter().map(|&id| graph.tensors[id].ty.clone()).collect();
         if inferred != actual {
             return Err(format!("{} yields {inferred:?}, its tensors are {actual:?}", place()));

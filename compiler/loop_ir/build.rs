@@ -25,7 +25,12 @@ struct Scope {
 
 impl Default for Builder {
     fn default() -> Self {
-        Builder { params: Vec::new(), namesakes: HashMap::new(), names: Vec::new(), open: vec![Scope::default()] }
+        Builder {
+            params: Vec::new(),
+            namesakes: HashMap::new(),
+            names: Vec::new(),
+            open: vec![Scope::default()],
+        }
     }
 }
 
@@ -35,7 +40,8 @@ impl Builder {
         let namesakes = self.namesakes.entry(name.to_string()).or_default();
         let name = loop {
             *namesakes += 1;
-            let name = if *namesakes == 1 { name.to_string() } else { format!("{name}_{namesakes}") };
+            let name =
+                if *namesakes == 1 { name.to_string() } else { format!("{name}_{namesakes}") };
             if self.params.iter().all(|param| param.name != name) {
                 break name;
             }
@@ -89,7 +95,13 @@ impl Builder {
     }
 
     /// Names a run of elements to be read.
-    pub fn view(&mut self, name: &str, of: Place, at: impl Into<Expr>, len: impl Into<Expr>) -> Place {
+    pub fn view(
+        &mut self,
+        name: &str,
+        of: Place,
+        at: impl Into<Expr>,
+        len: impl Into<Expr>,
+    ) -> Place {
         let var = self.var(name, Ty::View);
         self.push(Stmt::View { var, of, at: at.into(), len: len.into() });
         Place::View(var)
@@ -125,7 +137,14 @@ impl Builder {
     /// The finished function.
     pub fn finish(self, name: String, doc: Vec<String>) -> Function {
         let [scope] = <[Scope; 1]>::try_from(self.open).expect("all loops are closed");
-        Function { name, doc, params: self.params, scalars: Vec::new(), names: self.names, body: scope.body }
+        Function {
+            name,
+            doc,
+            params: self.params,
+            scalars: Vec::new(),
+            names: self.names,
+            body: scope.body,
+        }
     }
 }
 

@@ -2,7 +2,10 @@
 //! graph and printed code. Whatever the verifier promises is asserted here, so tests of the one
 //! are tests of the other.
 
-use super::{Access, Arg, Binary, Call, Expr, Function, Intrinsic, Place, Program, Region, Stmt, Ty, Update, Var};
+use super::{
+    Access, Arg, Binary, Call, Expr, Function, Intrinsic, Place, Program, Region, Stmt, Ty, Update,
+    Var,
+};
 use crate::ops::{DType, TensorType, Value};
 
 /// A program with its memory.
@@ -111,8 +114,12 @@ impl Frame {
                         value if dtype == DType::F32 => self.real(value).to_le_bytes().to_vec(),
                         value => {
                             let value = self.int(value);
-                            let (min, max) = if dtype == DType::I64 { DType::I32 } else { dtype }.range();
-                            assert!((min.into()..=max.into()).contains(&value), "{value} as {dtype}");
+                            let (min, max) =
+                                if dtype == DType::I64 { DType::I32 } else { dtype }.range();
+                            assert!(
+                                (min.into()..=max.into()).contains(&value),
+                                "{value} as {dtype}"
+                            );
                             value.to_le_bytes()[..dtype.size()].to_vec()
                         }
                     };

@@ -380,7 +380,10 @@ impl Expr {
     }
 
     fn binary(op: Binary, a: Expr, b: Expr) -> Expr {
-        use {self::Binary::*, Expr::{Index, Int}};
+        use {
+            self::Binary::*,
+            Expr::{Index, Int},
+        };
         match (op, &a, &b) {
             (Add | Sub | WrappingAdd, _, Index(0) | Int(0)) | (SaturatingSub, _, Index(0)) => a,
             (Add | WrappingAdd, Index(0) | Int(0), _) => b,

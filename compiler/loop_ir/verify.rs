@@ -9,7 +9,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Access, Arg, Binary, Expr, Function, Intrinsic, Place, Program, Region, Stmt, Ty, Update, Var};
+use super::{
+    Access, Arg, Binary, Expr, Function, Intrinsic, Place, Program, Region, Stmt, Ty, Update, Var,
+};
 use crate::ops::DType;
 
 /// Checks a program. `Ok` promises that the backends' code neither faults nor overflows.
@@ -59,7 +61,10 @@ fn check_call(
                 let written = |j: usize| function.params[j].access == Access::Write;
                 let clash = (0..i).find(|&j| overlaps(&args[j]) && (written(i) || written(j)));
                 if let Some(j) = clash {
-                    return Err(format!("'{}' lies over '{}'", param.name, function.params[j].name));
+                    return Err(format!(
+                        "'{}' lies over '{}'",
+                        param.name, function.params[j].name
+                    ));
                 }
                 let dtype = program.memories[region.memory].dtype;
                 (dtype, region.len, elements(dtype))
@@ -292,14 +297,19 @@ impl<'a> Checker<'a> {
                         return Err(format!("'{}' is written", self.function.params[param].name));
                     }
                     match value {
-                        Expr::Load(from, at) if self.function.params[self.place(*from).0].dtype == dtype => {
+                        Expr::Load(from, at)
+                            if self.function.params[self.place(*from).0].dtype == dtype =>
+                        {
                             self.index(*from, at)?;
                         }
                         value if dtype == DType::F32 => self.reals(value)?,
                         value => {
                             let range = self.range(value)?;
                             if !range.within(elements(dtype)) {
-                                return Err(format!("{} to {} is stored as {dtype}", range.lo, range.hi));
+                                return Err(format!(
+                                    "{} to {} is stored as {dtype}",
+                                    range.lo, range.hi
+                                ));
                             }
                         }
                     }
@@ -349,7 +359,9 @@ impl<'a> Checker<'a> {
         let whole = self.block(body);
         self.busy.truncate(outside);
         let error = match whole {
-            Ok(deltas) => return Ok(deltas.into_iter().map(|(id, d)| (id, d.times(count))).collect()),
+            Ok(deltas) => {
+                return Ok(deltas.into_iter().map(|(id, d)| (id, d.times(count))).collect())
+            }
             Err(error) => error,
         };
         if !self.decisive[var.id] || count.lo != count.hi || count.hi == 1 {

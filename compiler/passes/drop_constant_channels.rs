@@ -135,7 +135,9 @@ impl Channels {
         let (from, to) = (self.of(graph, x), self.of(graph, y));
         let weights = node.inputs.get(1).and_then(|&id| graph.constant(id));
         let bias = node.inputs.get(2).map(|&id| graph.constant(id));
-        if to.is_empty() || from.is_empty() && !matches!(node.op, Op::Add(_) | Op::Mul(_) | Op::Concatenation(_)) {
+        if to.is_empty()
+            || from.is_empty() && !matches!(node.op, Op::Add(_) | Op::Mul(_) | Op::Concatenation(_))
+        {
             return false;
         }
         match &node.op {
@@ -144,10 +146,17 @@ impl Channels {
                 let shape = [ty(x), ty(y)].map(|ty| [ty.shape[1], ty.shape[2]]);
                 let clipped = op.window.clips(shape[0], shape[1]);
                 let padding = clipped.then_some(op.padding_value);
-                let sums = Sums { weights, bias: bias.flatten(), zero_point: op.input_zero_point, weights_zero_point: 0 };
+                let sums = Sums {
+                    weights,
+                    bias: bias.flatten(),
+                    zero_point: op.input_zero_point,
+                    weights_zero_point: 0,
+                };
                 self.products(&sums, from.clone(), to, padding, &op.epilogue);
                 if let Some(padding) = padding {
-                    for channel in from.filter(|&c| self.ranges[c] != (padding, padding)).collect::<Vec<_>>() {
+                    for channel in
+                        from.filter(|&c| self.ranges[c] != (padding, padding)).collect::<Vec<_>>()
+                    {
                         self.blocked[channel] = true;
                     }
                 }
@@ -188,7 +197,11 @@ impl Channels {
                 let count = (ty(x).elements() / ty(y).elements()) as i64;
                 let zero = op.input_zero_point as i64;
                 self.each(from, to, |(lo, hi), c| {
-                    through(&op.epilogue, ((lo as i64 - zero) * count, (hi as i64 - zero) * count), c)
+                    through(
+                        &op.epilogue,
+                        ((lo as i64 - zero) * count, (hi as i64 - zero) * count),
+                        c,
+                    )
                 })
             }
             Op::ResizeNearestNeighbor(_) => self.each(from, to, |x, _| x),
@@ -280,7 +293,9 @@ impl Channels {
                 let range = self.ranges[source];
                 self.ranges[channel] = match innermost || i == 0 {
                     true => range,
-                    false => (range.0.min(self.ranges[channel].0), range.1.max(self.ranges[channel].1)),
+                    false => {
+                        (range.0.min(self.ranges[channel].0), range.1.max(self.ranges[channel].1))
+                    }
                 };
                 self.link(source, channel);
             }
@@ -306,7 +321,8 @@ impl Channels {
                 None => (channels.len() == to.len()).then(|| this.ranges[channels].to_vec()),
             }
         };
-        let (Some(a), Some(b)) = (operand(self, node.inputs[0]), operand(self, node.inputs[1])) else {
+        let (Some(a), Some(b)) = (operand(self, node.inputs[0]), operand(self, node.inputs[1]))
+        else {
             return false;
         };
         for (c, channel) in to.clone().enumerate() {
@@ -392,7 +408,9 @@ fn through(epilogue: &Epilogue, (lo, hi): (i64, i64), channel: usize) -> Range {
             (*min.expect("not empty") as i32, *max.expect("not empty") as i32)
         }
         // Between two ends that don't wrap nothing does.
-        Stage::Requantize { .. } if lo != hi && [lo, hi].iter().any(|&x| wraps(stage, x, channel)) => {
+        Stage::Requantize { .. }
+            if lo != hi && [lo, hi].iter().any(|&x| wraps(stage, x, channel)) =>
+        {
             (i32::MIN, i32::MAX)
         }
         stage => {
@@ -452,7 +470,9 @@ fn rewrite(graph: &mut Graph, i: usize, kept: &[Option<Kept>]) {
         Op::Add(_) | Op::Mul(_) => {
             for id in &mut inputs {
                 let channels = graph.tensors[*id].ty.from_innermost(0);
-                if let (Some(value), Some(output)) = (graph.constant(*id), output.filter(|_| channels > 1)) {
+                if let (Some(value), Some(output)) =
+                    (graph.constant(*id), output.filter(|_| channels > 1))
+                {
                     let name = graph.tensors[*id].name.clone();
                     let value = select(value, &output.list);
                     *id = graph.add_constant(name, value);
@@ -507,14 +527,16 @@ fn rewrite_weights(
         for (o, bias) in biases.iter_mut().enumerate() {
             for (i, w) in ints[o * taps..][..taps].iter().enumerate() {
                 if let Ok(at) = input.dropped.binary_search_by_key(&(i % channels), |&(c, _)| c) {
-                    let share = (input.dropped[at].1 - zero_point).wrapping_mul(w - weights_zero_point);
+                    let share =
+                        (input.dropped[at].1 - zero_point).wrapping_mul(w - weights_zero_point);
                     *bias = bias.wrapping_add(share);
                 }
             }
         }
         // A fully connected layer may read several positions in a row.
         let row = new.ty.from_innermost(0);
-        let list: Vec<usize> = (0..row).filter(|i| input.list.binary_search(&(i % channels)).is_ok()).collect();
+        let list: Vec<usize> =
+            (0..row).filter(|i| input.list.binary_search(&(i % channels)).is_ok()).collect();
         new = select(&new, &list);
     }
     if let Some(output) = output {

@@ -21,7 +21,8 @@ pub fn run(graph: &mut Graph, _: &Target) {
         };
         let image = |id: TensorId| [1, 2].map(|axis| graph.tensors[id].ty.shape[axis]);
         let unpadded = graph.nodes[producer].inputs[0];
-        let sane = |padded: &Window| padded.is_sane(image(unpadded), image(graph.nodes[i].outputs[0]));
+        let sane =
+            |padded: &Window| padded.is_sane(image(unpadded), image(graph.nodes[i].outputs[0]));
         if let Some(padded) = merge(window, &pad).filter(|_| pad.value == value).filter(sane) {
             match &mut graph.nodes[i].op {
                 Op::Conv2d(op) => op.window = padded,
@@ -52,6 +53,7 @@ fn merge(window: &Window, pad: &Pad) -> Option<Window> {
         right: old.right + columns[1],
     };
     let reach = [0, 1].map(|i| (window.size[i] - 1) * window.dilation[i] + 1);
-    let fits = padding.top.max(padding.bottom) < reach[0] && padding.left.max(padding.right) < reach[1];
+    let fits =
+        padding.top.max(padding.bottom) < reach[0] && padding.left.max(padding.right) < reach[1];
     fits.then_some(Window { padding, ..*window })
 }

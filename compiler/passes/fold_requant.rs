@@ -56,7 +56,8 @@ fn shorten(chain: &Chain, elements: usize) -> Chain {
     let (low, high) = (code(min), code(max));
     if low <= high && (min..=max).all(|x| code(x) == x.max(low).min(high)) {
         short.append(vec![Stage::Clamp { min: low, max: high }]);
-    } else if elements >= TABLE_FROM || mapping.iter().any(|stage| matches!(stage, Stage::Table(_))) {
+    } else if elements >= TABLE_FROM || mapping.iter().any(|stage| matches!(stage, Stage::Table(_)))
+    {
         // Codes that never come take the value of the nearest that does.
         short.append(vec![Stage::table(|x| code(x.clamp(min, max)))]);
     } else {

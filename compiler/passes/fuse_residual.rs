@@ -28,7 +28,8 @@ fn candidate(graph: &Graph, i: usize) -> Option<(usize, usize)> {
     let producer = |own: usize| {
         let producer = graph.producer(node.inputs[own])?;
         let other = &graph.nodes[producer];
-        let sums = matches!(other.op, Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::FullyConnected(_));
+        let sums =
+            matches!(other.op, Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::FullyConnected(_));
         let alone = other.outputs.len() == 1 && graph.uses(node.inputs[own]) == 1;
         let free = !other.op.epilogue()?.has_residual();
         (sums && alone && free).then_some((producer, own))

@@ -52,7 +52,11 @@ fn next(graph: &Graph) -> Option<(usize, usize)> {
 fn moves(node: &Node) -> bool {
     matches!(
         node.op,
-        Op::Reshape(_) | Op::Concatenation(_) | Op::Pack(_) | Op::Pad(_) | Op::Transpose(_)
+        Op::Reshape(_)
+            | Op::Concatenation(_)
+            | Op::Pack(_)
+            | Op::Pad(_)
+            | Op::Transpose(_)
             | Op::StridedSlice(_)
     )
 }

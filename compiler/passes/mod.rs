@@ -101,7 +101,8 @@ mod check {
             return;
         }
         for seed in 1..=2 {
-            let inputs: Vec<Value> = before.inputs.iter().map(|&id| noise(before, id, seed)).collect();
+            let inputs: Vec<Value> =
+                before.inputs.iter().map(|&id| noise(before, id, seed)).collect();
             let [expected, actual] =
                 [before, after].map(|graph| ir::eval(graph, &inputs).expect("inputs fit"));
             assert!(expected == actual, "bug in tflc: {pass} changes what the graph computes");
@@ -124,7 +125,9 @@ mod check {
                 let reals = (0..ty.elements()).map(|_| (next() % 2001) as f32 / 100.0 - 10.0);
                 Value::from_floats(&shape, reals.collect::<Vec<_>>())
             }
-            DType::Bool => Value::new(ty.clone(), (0..ty.bytes()).map(|_| (next() & 1) as u8).collect()),
+            DType::Bool => {
+                Value::new(ty.clone(), (0..ty.bytes()).map(|_| (next() & 1) as u8).collect())
+            }
             _ => Value::new(ty.clone(), (0..ty.bytes()).map(|_| (next() >> 32) as u8).collect()),
         }
     }

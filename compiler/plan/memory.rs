@@ -36,10 +36,11 @@ impl Layout {
         order.sort_by_key(|&i| (std::cmp::Reverse(buffers[i].len * buffers[i].dtype.size()), i));
         for i in order {
             let buffer = &buffers[i];
-            let memory = memories.iter().position(|m| m.dtype == buffer.dtype).unwrap_or_else(|| {
-                memories.push(Memory { dtype: buffer.dtype, len: 0 });
-                memories.len() - 1
-            });
+            let memory =
+                memories.iter().position(|m| m.dtype == buffer.dtype).unwrap_or_else(|| {
+                    memories.push(Memory { dtype: buffer.dtype, len: 0 });
+                    memories.len() - 1
+                });
             let step = (alignment / buffer.dtype.size()).max(1);
             let mut taken: Vec<Region> = (0..buffers.len())
                 .filter(|&j| buffers[j].overlaps(buffer))

@@ -18,7 +18,8 @@ pub fn program(graph: &Graph, target: &Target) -> Program {
     let mut program = Program { memories: layout.memories.clone(), ..Program::default() };
     let mut parts = Parts::default();
     for node in graph.nodes.iter().filter(|node| !memory::is_free(graph, node)) {
-        let lowering = portable::lower(KernelLayer { graph, node, in_place: layout.in_place(node) });
+        let lowering =
+            portable::lower(KernelLayer { graph, node, in_place: layout.in_place(node) });
         let layer = describe(graph, node);
         let call = parts.call(&mut program, &layout, node, lowering, layer);
         program.calls.push(call);
@@ -71,20 +72,26 @@ impl Parts {
                         let name = format!("{}{suffix}", param.name).to_uppercase();
                         let taken = |name: &str| program.constants.iter().any(|c| c.name == name);
                         let (dtype, bytes) = (value.ty.dtype, value.bytes);
-                        program.constants.push(Constant { name: unique(name, taken), doc, dtype, bytes });
+                        program.constants.push(Constant {
+                            name: unique(name, taken),
+                            doc,
+                            dtype,
+                            bytes,
+                        });
                         program.constants.len() - 1
                     }))
                 }
             });
         }
-        let function = self.functions.iter().position(|other| *other == code).unwrap_or_else(|| {
-            let taken = |name: &str| program.functions.iter().any(|f| f.name == name);
-            let name = unique(format!("{}{suffix}", lowering.name), taken);
-            let doc = vec![format!("{}: {}.", layer.what, layer.shapes)];
-            program.functions.push(Function { name, doc, ..code.clone() });
-            self.functions.push(code);
-            self.functions.len() - 1
-        });
+        let function =
+            self.functions.iter().position(|other| *other == code).unwrap_or_else(|| {
+                let taken = |name: &str| program.functions.iter().any(|f| f.name == name);
+                let name = unique(format!("{}{suffix}", lowering.name), taken);
+                let doc = vec![format!("{}: {}.", layer.what, layer.shapes)];
+                program.functions.push(Function { name, doc, ..code.clone() });
+                self.functions.push(code);
+                self.functions.len() - 1
+            });
         Call { function, args, scalars: Vec::new(), layer }
     }
 }

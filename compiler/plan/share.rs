@@ -59,14 +59,13 @@ fn skeleton(function: &Function) -> Function {
     skeleton
 }
 
-/// Calls `visit` on every constant in a body with whether it must stay one, and a name for it.
-fn numbers(body: &mut [Stmt], visit: &mut dyn FnMut(&mut Expr, bool, &dyn Fn(&[String]) -> String)) {
-    fn within(
-        expr: &mut Expr,
-        fixed: bool,
-        visit: &mut dyn FnMut(&mut Expr, bool, &dyn Fn(&[String]) -> String),
-        name: &dyn Fn(&[String]) -> String,
-    ) {
+/// What is done with a number: it, whether it must stay a constant, and a name for it, made of the
+/// names of the function's values.
+type Visit<'a> = dyn FnMut(&mut Expr, bool, &dyn Fn(&[String]) -> String) + 'a;
+
+/// Calls `visit` on every constant in a body.
+fn numbers(body: &mut [Stmt], visit: &mut Visit) {
+    fn within(expr: &mut Expr, fixed: bool, visit: &mut Visit, name: &dyn Fn(&[String]) -> String) {
         match expr {
             Expr::Int(_) | Expr::Index(_) => visit(expr, fixed, name),
             Expr::Real(_) | Expr::Var(_) => {}

@@ -3,7 +3,7 @@
 //
 // Model SHA-256: b6175b1c518e9e12b20186f288aa4b16b2b9310f70bf61a0447abbe20ba9f98c
 // Target: host
-// Totals: 533,824 MACs; 21,768 bytes of constants; 3,072 bytes of RAM; 12 layers
+// Totals: 533,824 MACs; 21,768 bytes of constants; 2,048 bytes of RAM; 9 layers
 // Rust: 1.80 or newer, `core` only, no `unsafe`, no panic
 //
 // As a module file, it is declared with `#[rustfmt::skip] mod NAME;`, so that `cargo fmt` leaves it
@@ -13,19 +13,16 @@
 // memory is accessed through `get`, `set`, `window` and the like, which are defined for every
 // index; their `else { return }` is never taken.
 //
-// Operator  What                                     Shapes                                        MACs  Function
-// 0         CONV_2D 3x3 padding 1,1,1,1              i8[1x8x8x1] → i8[1x8x8x16]                   9,216  conv_2d_0
-// 1         CONV_2D 3x3 padding 1,1,1,1              i8[1x8x8x16] → i8[1x8x8x16]                147,456  conv_2d_1
-// 2         CONV_2D 3x3 padding 1,1,1,1              i8[1x8x8x16] → i8[1x8x8x16]                147,456  conv_2d_2
-// 3         ADD 0.500000 (x -8) + 0.229948 (y +127)  i8[1x8x8x16], i8[1x8x8x16] → i8[1x8x8x16]        0  add_3
-// 4         CONV_2D 3x3 stride 2x2 padding 0,0,1,1   i8[1x8x8x16] → i8[1x4x4x32]                 73,728  conv_2d_4
-// 5         CONV_2D 3x3 padding 1,1,1,1              i8[1x4x4x32] → i8[1x4x4x32]                147,456  conv_2d_5
-// 6         CONV_2D 1x1 stride 2x2                   i8[1x8x8x16] → i8[1x4x4x32]                  8,192  conv_2d_6
-// 7         ADD 0.500000 (x +17) + 0.441087 (y +7)   i8[1x4x4x32], i8[1x4x4x32] → i8[1x4x4x32]        0  add_7
-// 8         AVERAGE_POOL_2D 4x4 stride 4x4           i8[1x4x4x32] → i8[1x1x1x32]                      0  average_pool_2d_8
-// 9         QUANTIZE 2.173696 (x +128) -127, to i8   i8[1x1x1x32] → i8[1x1x1x32]                      0  quantize_9
-// 10        FULLY_CONNECTED                          i8[1x1x1x32] → i8[1x10]                        320  fully_connected_10
-// 11        SOFTMAX                                  i8[1x10] → i8[1x10]                              0  softmax_11
+// Operator  What                                    Shapes                                        MACs  Function
+// 0         CONV_2D 3x3 padding 1,1,1,1             i8[1x8x8x1] → i8[1x8x8x16]                   9,216  conv_2d_0
+// 1         CONV_2D 3x3 padding 1,1,1,1             i8[1x8x8x16] → i8[1x8x8x16]                147,456  conv_2d_1
+// 2, 3      CONV_2D 3x3 padding 1,1,1,1             i8[1x8x8x16], i8[1x8x8x16] → i8[1x8x8x16]  147,456  conv_2d_2
+// 4         CONV_2D 3x3 stride 2x2 padding 0,0,1,1  i8[1x8x8x16] → i8[1x4x4x32]                 73,728  conv_2d_4
+// 5         CONV_2D 3x3 padding 1,1,1,1             i8[1x4x4x32] → i8[1x4x4x32]                147,456  conv_2d_5
+// 6, 7      CONV_2D 1x1 stride 2x2                  i8[1x8x8x16], i8[1x4x4x32] → i8[1x4x4x32]    8,192  conv_2d_6
+// 8, 9      AVERAGE_POOL_2D 4x4 stride 4x4          i8[1x4x4x32] → i8[1x1x1x32]                      0  average_pool_2d_8
+// 10        FULLY_CONNECTED                         i8[1x1x1x32] → i8[1x10]                        320  fully_connected_10
+// 11        SOFTMAX                                 i8[1x10] → i8[1x10]                              0  softmax_11
 
 /// Elements of the input, `serving_default_image:0`.
 #[allow(dead_code)]
@@ -58,14 +55,14 @@ pub const OUTPUT_ZERO_POINT: i32 = -128;
 /// [`run`](Model::run), read [`output`](Model::output).
 pub struct Model {
     /// Tensors of `i8`.
-    arena: Aligned<[i8; 3072]>,
+    arena: Aligned<[i8; 2048]>,
 }
 
 #[allow(dead_code)]
 impl Model {
     /// A model that is ready to run.
     pub const fn new() -> Self {
-        Model { arena: Aligned([0; 3072]) }
+        Model { arena: Aligned([0; 2048]) }
     }
 
     /// Memory of the input, to be written before each run.
@@ -86,62 +83,45 @@ impl Model {
         let Some(input) = window(before, 0) else { return };
         conv_2d_1(input, &WEIGHTS_1.0, &BIAS_1, &MULTIPLIERS_1, &SHIFTS_1, output);
 
-        // Operator 2: CONV_2D 3x3 padding 1,1,1,1
-        let Some((before, output, _)) = carve(&mut self.arena.0, 2048) else { return };
-        let Some(input) = window(before, 1024) else { return };
-        conv_2d_2(input, &WEIGHTS_2.0, &BIAS_2, &MULTIPLIERS_2, &SHIFTS_2, output);
-
-        // Operator 3: ADD 0.500000 (x -8) + 0.229948 (y +127)
-        let Some((before, output, after)) = carve(&mut self.arena.0, 1024) else { return };
-        let Some(a) = window(after, 0) else { return };
-        let Some(b) = window(before, 0) else { return };
-        add_3(a, b, output);
+        // Operators 2, 3: CONV_2D 3x3 padding 1,1,1,1
+        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
+        let Some(input) = window(after, 0) else { return };
+        conv_2d_2(input, &WEIGHTS_2.0, &BIAS_2, output, &MULTIPLIERS_2, &SHIFTS_2);
 
         // Operator 4: CONV_2D 3x3 stride 2x2 padding 0,0,1,1
-        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
-        let Some(input) = window(after, 512) else { return };
+        let Some((before, output, _)) = carve(&mut self.arena.0, 1024) else { return };
+        let Some(input) = window(before, 0) else { return };
         conv_2d_4(input, &WEIGHTS_4.0, &BIAS_4, &MULTIPLIERS_4, &SHIFTS_4, output);
 
         // Operator 5: CONV_2D 3x3 padding 1,1,1,1
-        let Some((before, output, _)) = carve(&mut self.arena.0, 512) else { return };
-        let Some(input) = window(before, 0) else { return };
+        let Some((before, output, _)) = carve(&mut self.arena.0, 1536) else { return };
+        let Some(input) = window(before, 1024) else { return };
         conv_2d_5(input, &WEIGHTS_5.0, &BIAS_5, &MULTIPLIERS_5, &SHIFTS_5, output);
 
-        // Operator 6: CONV_2D 1x1 stride 2x2
-        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
-        let Some(input) = window(after, 512) else { return };
-        conv_2d_6(input, &WEIGHTS_6.0, &BIAS_6, &MULTIPLIERS_6, &SHIFTS_6, output);
+        // Operators 6, 7: CONV_2D 1x1 stride 2x2
+        let Some((before, output, _)) = carve(&mut self.arena.0, 1536) else { return };
+        let Some(input) = window(before, 0) else { return };
+        conv_2d_6(input, &WEIGHTS_6.0, &BIAS_6, output, &MULTIPLIERS_6, &SHIFTS_6);
 
-        // Operator 7: ADD 0.500000 (x +17) + 0.441087 (y +7)
-        let Some((before, output, _)) = carve(&mut self.arena.0, 1024) else { return };
-        let Some(a) = window(before, 512) else { return };
-        let Some(b) = window(before, 0) else { return };
-        add_7(a, b, output);
-
-        // Operator 8: AVERAGE_POOL_2D 4x4 stride 4x4
+        // Operators 8, 9: AVERAGE_POOL_2D 4x4 stride 4x4
         let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
-        let Some(input) = window(after, 992) else { return };
+        let Some(input) = window(after, 1504) else { return };
         average_pool_2d_8(input, output);
 
-        // Operator 9: QUANTIZE 2.173696 (x +128) -127, to i8
+        // Operator 10: FULLY_CONNECTED
         let Some((before, output, _)) = carve(&mut self.arena.0, 32) else { return };
         let Some(input) = window(before, 0) else { return };
-        quantize_9(input, output);
-
-        // Operator 10: FULLY_CONNECTED
-        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
-        let Some(input) = window(after, 22) else { return };
         fully_connected_10(input, &WEIGHTS_10.0, &BIAS_10, output);
 
         // Operator 11: SOFTMAX
-        let Some((before, output, _)) = carve(&mut self.arena.0, 16) else { return };
-        let Some(input) = window(before, 0) else { return };
+        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
+        let Some(input) = window(after, 22) else { return };
         softmax_11(input, &EXPONENTIALS_11, output);
     }
 
     /// Memory of the output, to be read after a run.
     pub fn output(&self) -> &[i8; OUTPUT_LEN] {
-        let Some(output) = window(&self.arena.0, 16) else { unreachable!() };
+        let Some(output) = window(&self.arena.0, 0) else { unreachable!() };
         output
     }
 }
@@ -168,7 +148,8 @@ fn conv_2d_0(
     for y in 0..8usize {
         let ky_from = 1usize.saturating_sub(y);
         let ky_to = 9usize.saturating_sub(y).min(3);
-        for x in 0..8usize {
+        for border in 0..2usize {
+            let x = border + border.min(1) * 6;
             let kx_from = 1usize.saturating_sub(x);
             let kx_to = 9usize.saturating_sub(x).min(3);
             let taps = kx_to - kx_from;
@@ -221,6 +202,56 @@ fn conv_2d_0(
                 set(output, pixel + first + 3, scaled_4.clamp(-127, 127) as i8);
             }
         }
+        for x in 1..7 {
+            let pixel = (y * 8 + x) * 16;
+            for block in 0..4 {
+                let first = block * 4;
+                let mut acc0 = get(bias, first);
+                let mut acc1 = get(bias, first + 1);
+                let mut acc2 = get(bias, first + 2);
+                let mut acc3 = get(bias, first + 3);
+                for ky in ky_from..ky_to {
+                    let row = (y + ky - 1) * 8;
+                    let Some(xs) = window::<_, 3>(input, row + x - 1) else { return };
+                    let tap = ky * 3;
+                    let Some(w0) = window::<_, 3>(weights, first * 9 + tap) else { return };
+                    let Some(w1) = window::<_, 3>(weights, (first + 1) * 9 + tap) else { return };
+                    let Some(w2) = window::<_, 3>(weights, (first + 2) * 9 + tap) else { return };
+                    let Some(w3) = window::<_, 3>(weights, (first + 3) * 9 + tap) else { return };
+                    for k in 0..3 {
+                        let x_k = xs[k] as i32 + 128;
+                        acc0 += x_k * w0[k] as i8 as i32;
+                        acc1 += x_k * w1[k] as i8 as i32;
+                        acc2 += x_k * w2[k] as i8 as i32;
+                        acc3 += x_k * w3[k] as i8 as i32;
+                    }
+                }
+                let scaled = requantize_down(
+                    acc0,
+                    get(multipliers, first),
+                    get(shifts, first) as u32,
+                ) - 127;
+                set(output, pixel + first, scaled.clamp(-127, 127) as i8);
+                let scaled_2 = requantize_down(
+                    acc1,
+                    get(multipliers, first + 1),
+                    get(shifts, first + 1) as u32,
+                ) - 127;
+                set(output, pixel + first + 1, scaled_2.clamp(-127, 127) as i8);
+                let scaled_3 = requantize_down(
+                    acc2,
+                    get(multipliers, first + 2),
+                    get(shifts, first + 2) as u32,
+                ) - 127;
+                set(output, pixel + first + 2, scaled_3.clamp(-127, 127) as i8);
+                let scaled_4 = requantize_down(
+                    acc3,
+                    get(multipliers, first + 3),
+                    get(shifts, first + 3) as u32,
+                ) - 127;
+                set(output, pixel + first + 3, scaled_4.clamp(-127, 127) as i8);
+            }
+        }
     }
 }
 
@@ -240,7 +271,8 @@ fn conv_2d_1(
     for y in 0..8usize {
         let ky_from = 1usize.saturating_sub(y);
         let ky_to = 9usize.saturating_sub(y).min(3);
-        for x in 0..8usize {
+        for border in 0..2usize {
+            let x = border + border.min(1) * 6;
             let kx_from = 1usize.saturating_sub(x);
             let kx_to = 9usize.saturating_sub(x).min(3);
             let taps = kx_to - kx_from;
@@ -294,26 +326,77 @@ fn conv_2d_1(
                 set(output, pixel + first + 3, scaled_4.clamp(-127, 127) as i8);
             }
         }
+        for x in 1..7 {
+            let pixel = (y * 8 + x) * 16;
+            for block in 0..4 {
+                let first = block * 4;
+                let mut acc0 = get(bias, first);
+                let mut acc1 = get(bias, first + 1);
+                let mut acc2 = get(bias, first + 2);
+                let mut acc3 = get(bias, first + 3);
+                for ky in ky_from..ky_to {
+                    let row = (y + ky - 1) * 8;
+                    let Some(xs) = window::<_, 48>(input, (row + x - 1) * 16) else { return };
+                    let tap = ky * 3 * 16;
+                    let Some(w0) = window::<_, 48>(weights, first * 144 + tap) else { return };
+                    let Some(w1) = window::<_, 48>(weights, (first + 1) * 144 + tap) else { return };
+                    let Some(w2) = window::<_, 48>(weights, (first + 2) * 144 + tap) else { return };
+                    let Some(w3) = window::<_, 48>(weights, (first + 3) * 144 + tap) else { return };
+                    for k in 0..48 {
+                        let x_k = xs[k] as i32 + 127;
+                        acc0 += x_k * w0[k] as i8 as i32;
+                        acc1 += x_k * w1[k] as i8 as i32;
+                        acc2 += x_k * w2[k] as i8 as i32;
+                        acc3 += x_k * w3[k] as i8 as i32;
+                    }
+                }
+                let scaled = requantize_down(
+                    acc0,
+                    get(multipliers, first),
+                    get(shifts, first) as u32,
+                ) - 127;
+                set(output, pixel + first, scaled.clamp(-127, 127) as i8);
+                let scaled_2 = requantize_down(
+                    acc1,
+                    get(multipliers, first + 1),
+                    get(shifts, first + 1) as u32,
+                ) - 127;
+                set(output, pixel + first + 1, scaled_2.clamp(-127, 127) as i8);
+                let scaled_3 = requantize_down(
+                    acc2,
+                    get(multipliers, first + 2),
+                    get(shifts, first + 2) as u32,
+                ) - 127;
+                set(output, pixel + first + 2, scaled_3.clamp(-127, 127) as i8);
+                let scaled_4 = requantize_down(
+                    acc3,
+                    get(multipliers, first + 3),
+                    get(shifts, first + 3) as u32,
+                ) - 127;
+                set(output, pixel + first + 3, scaled_4.clamp(-127, 127) as i8);
+            }
+        }
     }
 }
 
-/// CONV_2D 3x3 padding 1,1,1,1: i8[1x8x8x16] → i8[1x8x8x16].
+/// CONV_2D 3x3 padding 1,1,1,1: i8[1x8x8x16], i8[1x8x8x16] → i8[1x8x8x16].
 ///
-/// - Operator 2: `model_2/quant_batch_normalization_9/FusedBatchNormV3;…`, 147,456 MACs
+/// - Operators 2, 3: `model_2/quant_re_lu_9/Relu;…`, 147,456 MACs
 #[inline(never)]
 #[allow(clippy::needless_range_loop)]
 fn conv_2d_2(
     input: &[i8; 1024],
     weights: &[u8; 2304],
     bias: &[i32; 16],
+    output: &mut [i8; 1024],
     multipliers: &[i32; 16],
     shifts: &[u8; 16],
-    output: &mut [i8; 1024],
 ) {
     for y in 0..8usize {
         let ky_from = 1usize.saturating_sub(y);
         let ky_to = 9usize.saturating_sub(y).min(3);
-        for x in 0..8usize {
+        for border in 0..2usize {
+            let x = border + border.min(1) * 6;
             let kx_from = 1usize.saturating_sub(x);
             let kx_to = 9usize.saturating_sub(x).min(3);
             let taps = kx_to - kx_from;
@@ -346,44 +429,157 @@ fn conv_2d_2(
                     get(multipliers, first),
                     get(shifts, first) as u32,
                 ) + 8;
-                set(output, pixel + first, scaled.clamp(-128, 127) as i8);
-                let scaled_2 = requantize_down(
+                let sum = requantize((scaled.clamp(-128, 127) - 8) << 20, 1073741824, 0)
+                    + requantize_down(
+                        (get(output, pixel + first) as i32 + 127) << 20,
+                        1975235056,
+                        2,
+                    );
+                let scaled_2 = requantize_down(sum, 1855899796, 18) - 127;
+                set(output, pixel + first, scaled_2.clamp(-127, 127) as i8);
+                let scaled_3 = requantize_down(
                     acc1,
                     get(multipliers, first + 1),
                     get(shifts, first + 1) as u32,
                 ) + 8;
-                set(output, pixel + first + 1, scaled_2.clamp(-128, 127) as i8);
-                let scaled_3 = requantize_down(
+                let sum_2 = requantize(
+                    (scaled_3.clamp(-128, 127) - 8) << 20,
+                    1073741824,
+                    0,
+                )
+                    + requantize_down(
+                        (get(output, pixel + first + 1) as i32 + 127) << 20,
+                        1975235056,
+                        2,
+                    );
+                let scaled_4 = requantize_down(sum_2, 1855899796, 18) - 127;
+                set(output, pixel + first + 1, scaled_4.clamp(-127, 127) as i8);
+                let scaled_5 = requantize_down(
                     acc2,
                     get(multipliers, first + 2),
                     get(shifts, first + 2) as u32,
                 ) + 8;
-                set(output, pixel + first + 2, scaled_3.clamp(-128, 127) as i8);
-                let scaled_4 = requantize_down(
+                let sum_3 = requantize(
+                    (scaled_5.clamp(-128, 127) - 8) << 20,
+                    1073741824,
+                    0,
+                )
+                    + requantize_down(
+                        (get(output, pixel + first + 2) as i32 + 127) << 20,
+                        1975235056,
+                        2,
+                    );
+                let scaled_6 = requantize_down(sum_3, 1855899796, 18) - 127;
+                set(output, pixel + first + 2, scaled_6.clamp(-127, 127) as i8);
+                let scaled_7 = requantize_down(
                     acc3,
                     get(multipliers, first + 3),
                     get(shifts, first + 3) as u32,
                 ) + 8;
-                set(output, pixel + first + 3, scaled_4.clamp(-128, 127) as i8);
+                let sum_4 = requantize(
+                    (scaled_7.clamp(-128, 127) - 8) << 20,
+                    1073741824,
+                    0,
+                )
+                    + requantize_down(
+                        (get(output, pixel + first + 3) as i32 + 127) << 20,
+                        1975235056,
+                        2,
+                    );
+                let scaled_8 = requantize_down(sum_4, 1855899796, 18) - 127;
+                set(output, pixel + first + 3, scaled_8.clamp(-127, 127) as i8);
             }
         }
-    }
-}
-
-/// ADD 0.500000 (x -8) + 0.229948 (y +127): i8[1x8x8x16], i8[1x8x8x16] → i8[1x8x8x16].
-///
-/// - Operator 3: `model_2/quant_re_lu_9/Relu;…`
-#[inline(never)]
-#[allow(clippy::needless_range_loop)]
-fn add_3(a: &[i8; 1024], b: &[i8; 1024], output: &mut [i8; 1024]) {
-    for i in 0..1024 {
-        let scaled = requantize_down(
-            requantize((a[i] as i32 - 8) << 20, 1073741824, 0)
-                + requantize_down((b[i] as i32 + 127) << 20, 1975235056, 2),
-            1855899796,
-            18,
-        ) - 127;
-        output[i] = scaled.clamp(-127, 127) as i8;
+        for x in 1..7 {
+            let pixel = (y * 8 + x) * 16;
+            for block in 0..4 {
+                let first = block * 4;
+                let mut acc0 = get(bias, first);
+                let mut acc1 = get(bias, first + 1);
+                let mut acc2 = get(bias, first + 2);
+                let mut acc3 = get(bias, first + 3);
+                for ky in ky_from..ky_to {
+                    let row = (y + ky - 1) * 8;
+                    let Some(xs) = window::<_, 48>(input, (row + x - 1) * 16) else { return };
+                    let tap = ky * 3 * 16;
+                    let Some(w0) = window::<_, 48>(weights, first * 144 + tap) else { return };
+                    let Some(w1) = window::<_, 48>(weights, (first + 1) * 144 + tap) else { return };
+                    let Some(w2) = window::<_, 48>(weights, (first + 2) * 144 + tap) else { return };
+                    let Some(w3) = window::<_, 48>(weights, (first + 3) * 144 + tap) else { return };
+                    for k in 0..48 {
+                        let x_k = xs[k] as i32 + 127;
+                        acc0 += x_k * w0[k] as i8 as i32;
+                        acc1 += x_k * w1[k] as i8 as i32;
+                        acc2 += x_k * w2[k] as i8 as i32;
+                        acc3 += x_k * w3[k] as i8 as i32;
+                    }
+                }
+                let scaled = requantize_down(
+                    acc0,
+                    get(multipliers, first),
+                    get(shifts, first) as u32,
+                ) + 8;
+                let sum = requantize((scaled.clamp(-128, 127) - 8) << 20, 1073741824, 0)
+                    + requantize_down(
+                        (get(output, pixel + first) as i32 + 127) << 20,
+                        1975235056,
+                        2,
+                    );
+                let scaled_2 = requantize_down(sum, 1855899796, 18) - 127;
+                set(output, pixel + first, scaled_2.clamp(-127, 127) as i8);
+                let scaled_3 = requantize_down(
+                    acc1,
+                    get(multipliers, first + 1),
+                    get(shifts, first + 1) as u32,
+                ) + 8;
+                let sum_2 = requantize(
+                    (scaled_3.clamp(-128, 127) - 8) << 20,
+                    1073741824,
+                    0,
+                )
+                    + requantize_down(
+                        (get(output, pixel + first + 1) as i32 + 127) << 20,
+                        1975235056,
+                        2,
+                    );
+                let scaled_4 = requantize_down(sum_2, 1855899796, 18) - 127;
+                set(output, pixel + first + 1, scaled_4.clamp(-127, 127) as i8);
+                let scaled_5 = requantize_down(
+                    acc2,
+                    get(multipliers, first + 2),
+                    get(shifts, first + 2) as u32,
+                ) + 8;
+                let sum_3 = requantize(
+                    (scaled_5.clamp(-128, 127) - 8) << 20,
+                    1073741824,
+                    0,
+                )
+                    + requantize_down(
+                        (get(output, pixel + first + 2) as i32 + 127) << 20,
+                        1975235056,
+                        2,
+                    );
+                let scaled_6 = requantize_down(sum_3, 1855899796, 18) - 127;
+                set(output, pixel + first + 2, scaled_6.clamp(-127, 127) as i8);
+                let scaled_7 = requantize_down(
+                    acc3,
+                    get(multipliers, first + 3),
+                    get(shifts, first + 3) as u32,
+                ) + 8;
+                let sum_4 = requantize(
+                    (scaled_7.clamp(-128, 127) - 8) << 20,
+                    1073741824,
+                    0,
+                )
+                    + requantize_down(
+                        (get(output, pixel + first + 3) as i32 + 127) << 20,
+                        1975235056,
+                        2,
+                    );
+                let scaled_8 = requantize_down(sum_4, 1855899796, 18) - 127;
+                set(output, pixel + first + 3, scaled_8.clamp(-127, 127) as i8);
+            }
+        }
     }
 }
 
@@ -403,12 +599,56 @@ fn conv_2d_4(
     for y in 0..4usize {
         let ky_from = 0usize.saturating_sub(y * 2);
         let ky_to = 8usize.saturating_sub(y * 2).min(3);
-        for x in 0..4usize {
-            let kx_from = 0usize.saturating_sub(x * 2);
-            let kx_to = 8usize.saturating_sub(x * 2).min(3);
-            let taps = kx_to - kx_from;
-            let run = taps * 16;
-            let pixel = (y * 4 + x) * 32;
+        let pixel = (y * 4 + 3) * 32;
+        for block in 0..8 {
+            let first = block * 4;
+            let mut acc0 = get(bias, first);
+            let mut acc1 = get(bias, first + 1);
+            let mut acc2 = get(bias, first + 2);
+            let mut acc3 = get(bias, first + 3);
+            for ky in ky_from..ky_to {
+                let row = (y * 2 + ky) * 8;
+                let Some(xs) = window::<_, 32>(input, (row + 6) * 16) else { return };
+                let tap = ky * 3 * 16;
+                let Some(w0) = window::<_, 32>(weights, first * 144 + tap) else { return };
+                let Some(w1) = window::<_, 32>(weights, (first + 1) * 144 + tap) else { return };
+                let Some(w2) = window::<_, 32>(weights, (first + 2) * 144 + tap) else { return };
+                let Some(w3) = window::<_, 32>(weights, (first + 3) * 144 + tap) else { return };
+                for k in 0..32 {
+                    let x_k = xs[k] as i32 + 127;
+                    acc0 += x_k * w0[k] as i8 as i32;
+                    acc1 += x_k * w1[k] as i8 as i32;
+                    acc2 += x_k * w2[k] as i8 as i32;
+                    acc3 += x_k * w3[k] as i8 as i32;
+                }
+            }
+            let scaled = requantize_down(
+                acc0,
+                get(multipliers, first),
+                get(shifts, first) as u32,
+            ) - 127;
+            set(output, pixel + first, scaled.clamp(-127, 127) as i8);
+            let scaled_2 = requantize_down(
+                acc1,
+                get(multipliers, first + 1),
+                get(shifts, first + 1) as u32,
+            ) - 127;
+            set(output, pixel + first + 1, scaled_2.clamp(-127, 127) as i8);
+            let scaled_3 = requantize_down(
+                acc2,
+                get(multipliers, first + 2),
+                get(shifts, first + 2) as u32,
+            ) - 127;
+            set(output, pixel + first + 2, scaled_3.clamp(-127, 127) as i8);
+            let scaled_4 = requantize_down(
+                acc3,
+                get(multipliers, first + 3),
+                get(shifts, first + 3) as u32,
+            ) - 127;
+            set(output, pixel + first + 3, scaled_4.clamp(-127, 127) as i8);
+        }
+        for x in 0..3 {
+            let pixel_2 = (y * 4 + x) * 32;
             for block in 0..8 {
                 let first = block * 4;
                 let mut acc0 = get(bias, first);
@@ -417,13 +657,13 @@ fn conv_2d_4(
                 let mut acc3 = get(bias, first + 3);
                 for ky in ky_from..ky_to {
                     let row = (y * 2 + ky) * 8;
-                    let Some(xs) = slice(input, (row + x * 2 + kx_from) * 16, run) else { return };
-                    let tap = (ky * 3 + kx_from) * 16;
-                    let Some(w0) = slice(weights, first * 144 + tap, run) else { return };
-                    let Some(w1) = slice(weights, (first + 1) * 144 + tap, run) else { return };
-                    let Some(w2) = slice(weights, (first + 2) * 144 + tap, run) else { return };
-                    let Some(w3) = slice(weights, (first + 3) * 144 + tap, run) else { return };
-                    for k in 0..run {
+                    let Some(xs) = window::<_, 48>(input, (row + x * 2) * 16) else { return };
+                    let tap = ky * 3 * 16;
+                    let Some(w0) = window::<_, 48>(weights, first * 144 + tap) else { return };
+                    let Some(w1) = window::<_, 48>(weights, (first + 1) * 144 + tap) else { return };
+                    let Some(w2) = window::<_, 48>(weights, (first + 2) * 144 + tap) else { return };
+                    let Some(w3) = window::<_, 48>(weights, (first + 3) * 144 + tap) else { return };
+                    for k in 0..48 {
                         let x_k = xs[k] as i32 + 127;
                         acc0 += x_k * w0[k] as i8 as i32;
                         acc1 += x_k * w1[k] as i8 as i32;
@@ -436,25 +676,25 @@ fn conv_2d_4(
                     get(multipliers, first),
                     get(shifts, first) as u32,
                 ) - 127;
-                set(output, pixel + first, scaled.clamp(-127, 127) as i8);
+                set(output, pixel_2 + first, scaled.clamp(-127, 127) as i8);
                 let scaled_2 = requantize_down(
                     acc1,
                     get(multipliers, first + 1),
                     get(shifts, first + 1) as u32,
                 ) - 127;
-                set(output, pixel + first + 1, scaled_2.clamp(-127, 127) as i8);
+                set(output, pixel_2 + first + 1, scaled_2.clamp(-127, 127) as i8);
                 let scaled_3 = requantize_down(
                     acc2,
                     get(multipliers, first + 2),
                     get(shifts, first + 2) as u32,
                 ) - 127;
-                set(output, pixel + first + 2, scaled_3.clamp(-127, 127) as i8);
+                set(output, pixel_2 + first + 2, scaled_3.clamp(-127, 127) as i8);
                 let scaled_4 = requantize_down(
                     acc3,
                     get(multipliers, first + 3),
                     get(shifts, first + 3) as u32,
                 ) - 127;
-                set(output, pixel + first + 3, scaled_4.clamp(-127, 127) as i8);
+                set(output, pixel_2 + first + 3, scaled_4.clamp(-127, 127) as i8);
             }
         }
     }
@@ -476,7 +716,8 @@ fn conv_2d_5(
     for y in 0..4usize {
         let ky_from = 1usize.saturating_sub(y);
         let ky_to = 5usize.saturating_sub(y).min(3);
-        for x in 0..4usize {
+        for border in 0..2usize {
+            let x = border + border.min(1) * 2;
             let kx_from = 1usize.saturating_sub(x);
             let kx_to = 5usize.saturating_sub(x).min(3);
             let taps = kx_to - kx_from;
@@ -530,21 +771,71 @@ fn conv_2d_5(
                 set(output, pixel + first + 3, scaled_4.clamp(-128, 127) as i8);
             }
         }
+        for x in 1..3 {
+            let pixel = (y * 4 + x) * 32;
+            for block in 0..8 {
+                let first = block * 4;
+                let mut acc0 = get(bias, first);
+                let mut acc1 = get(bias, first + 1);
+                let mut acc2 = get(bias, first + 2);
+                let mut acc3 = get(bias, first + 3);
+                for ky in ky_from..ky_to {
+                    let row = (y + ky - 1) * 4;
+                    let Some(xs) = window::<_, 96>(input, (row + x - 1) * 32) else { return };
+                    let tap = ky * 3 * 32;
+                    let Some(w0) = window::<_, 96>(weights, first * 288 + tap) else { return };
+                    let Some(w1) = window::<_, 96>(weights, (first + 1) * 288 + tap) else { return };
+                    let Some(w2) = window::<_, 96>(weights, (first + 2) * 288 + tap) else { return };
+                    let Some(w3) = window::<_, 96>(weights, (first + 3) * 288 + tap) else { return };
+                    for k in 0..96 {
+                        let x_k = xs[k] as i32 + 127;
+                        acc0 += x_k * w0[k] as i8 as i32;
+                        acc1 += x_k * w1[k] as i8 as i32;
+                        acc2 += x_k * w2[k] as i8 as i32;
+                        acc3 += x_k * w3[k] as i8 as i32;
+                    }
+                }
+                let scaled = requantize_down(
+                    acc0,
+                    get(multipliers, first),
+                    get(shifts, first) as u32,
+                ) - 17;
+                set(output, pixel + first, scaled.clamp(-128, 127) as i8);
+                let scaled_2 = requantize_down(
+                    acc1,
+                    get(multipliers, first + 1),
+                    get(shifts, first + 1) as u32,
+                ) - 17;
+                set(output, pixel + first + 1, scaled_2.clamp(-128, 127) as i8);
+                let scaled_3 = requantize_down(
+                    acc2,
+                    get(multipliers, first + 2),
+                    get(shifts, first + 2) as u32,
+                ) - 17;
+                set(output, pixel + first + 2, scaled_3.clamp(-128, 127) as i8);
+                let scaled_4 = requantize_down(
+                    acc3,
+                    get(multipliers, first + 3),
+                    get(shifts, first + 3) as u32,
+                ) - 17;
+                set(output, pixel + first + 3, scaled_4.clamp(-128, 127) as i8);
+            }
+        }
     }
 }
 
-/// CONV_2D 1x1 stride 2x2: i8[1x8x8x16] → i8[1x4x4x32].
+/// CONV_2D 1x1 stride 2x2: i8[1x8x8x16], i8[1x4x4x32] → i8[1x4x4x32].
 ///
-/// - Operator 6: `model_2/quant_batch_normalization_10/FusedBatchNormV3;…`, 8,192 MACs
+/// - Operators 6, 7: `model_2/quant_re_lu_11/Relu;…`, 8,192 MACs
 #[inline(never)]
 #[allow(clippy::needless_range_loop)]
 fn conv_2d_6(
     input: &[i8; 1024],
     weights: &[u8; 512],
     bias: &[i32; 32],
+    output: &mut [i8; 512],
     multipliers: &[i32; 32],
     shifts: &[u8; 32],
-    output: &mut [i8; 512],
 ) {
     for y in 0..4 {
         for x in 0..4 {
@@ -573,50 +864,77 @@ fn conv_2d_6(
                     get(multipliers, first),
                     get(shifts, first) as u32,
                 ) - 7;
-                set(output, pixel + first, scaled.clamp(-128, 127) as i8);
-                let scaled_2 = requantize_down(
+                let sum = requantize_down(
+                    (scaled.clamp(-128, 127) + 7) << 20,
+                    1894455644,
+                    1,
+                )
+                    + requantize(
+                        (get(output, pixel + first) as i32 + 17) << 20,
+                        1073741824,
+                        0,
+                    );
+                let scaled_2 = requantize_down(sum, 1288870805, 18) - 128;
+                set(output, pixel + first, scaled_2.clamp(-128, 127) as i8);
+                let scaled_3 = requantize_down(
                     acc1,
                     get(multipliers, first + 1),
                     get(shifts, first + 1) as u32,
                 ) - 7;
-                set(output, pixel + first + 1, scaled_2.clamp(-128, 127) as i8);
-                let scaled_3 = requantize_down(
+                let sum_2 = requantize_down(
+                    (scaled_3.clamp(-128, 127) + 7) << 20,
+                    1894455644,
+                    1,
+                )
+                    + requantize(
+                        (get(output, pixel + first + 1) as i32 + 17) << 20,
+                        1073741824,
+                        0,
+                    );
+                let scaled_4 = requantize_down(sum_2, 1288870805, 18) - 128;
+                set(output, pixel + first + 1, scaled_4.clamp(-128, 127) as i8);
+                let scaled_5 = requantize_down(
                     acc2,
                     get(multipliers, first + 2),
                     get(shifts, first + 2) as u32,
                 ) - 7;
-                set(output, pixel + first + 2, scaled_3.clamp(-128, 127) as i8);
-                let scaled_4 = requantize_down(
+                let sum_3 = requantize_down(
+                    (scaled_5.clamp(-128, 127) + 7) << 20,
+                    1894455644,
+                    1,
+                )
+                    + requantize(
+                        (get(output, pixel + first + 2) as i32 + 17) << 20,
+                        1073741824,
+                        0,
+                    );
+                let scaled_6 = requantize_down(sum_3, 1288870805, 18) - 128;
+                set(output, pixel + first + 2, scaled_6.clamp(-128, 127) as i8);
+                let scaled_7 = requantize_down(
                     acc3,
                     get(multipliers, first + 3),
                     get(shifts, first + 3) as u32,
                 ) - 7;
-                set(output, pixel + first + 3, scaled_4.clamp(-128, 127) as i8);
+                let sum_4 = requantize_down(
+                    (scaled_7.clamp(-128, 127) + 7) << 20,
+                    1894455644,
+                    1,
+                )
+                    + requantize(
+                        (get(output, pixel + first + 3) as i32 + 17) << 20,
+                        1073741824,
+                        0,
+                    );
+                let scaled_8 = requantize_down(sum_4, 1288870805, 18) - 128;
+                set(output, pixel + first + 3, scaled_8.clamp(-128, 127) as i8);
             }
         }
     }
 }
 
-/// ADD 0.500000 (x +17) + 0.441087 (y +7): i8[1x4x4x32], i8[1x4x4x32] → i8[1x4x4x32].
-///
-/// - Operator 7: `model_2/quant_re_lu_11/Relu;…`
-#[inline(never)]
-#[allow(clippy::needless_range_loop)]
-fn add_7(a: &[i8; 512], b: &[i8; 512], output: &mut [i8; 512]) {
-    for i in 0..512 {
-        let scaled = requantize_down(
-            requantize((a[i] as i32 + 17) << 20, 1073741824, 0)
-                + requantize_down((b[i] as i32 + 7) << 20, 1894455644, 1),
-            1288870805,
-            18,
-        ) - 128;
-        output[i] = scaled.clamp(-128, 127) as i8;
-    }
-}
-
 /// AVERAGE_POOL_2D 4x4 stride 4x4: i8[1x4x4x32] → i8[1x1x1x32].
 ///
-/// - Operator 8: `model_2/quant_average_pooling2d/AvgPool`
+/// - Operators 8, 9: `model_2/quant_average_pooling2d/AvgPool1`
 #[inline(never)]
 fn average_pool_2d_8(input: &[i8; 512], output: &mut [i8; 32]) {
     for block in 0..8 {
@@ -635,22 +953,34 @@ fn average_pool_2d_8(input: &[i8; 512], output: &mut [i8; 32]) {
                 acc3 += xs[3] as i32;
             }
         }
-        set(output, first, divide_rounded(acc0, 16).clamp(-128, 127) as i8);
-        set(output, first + 1, divide_rounded(acc1, 16).clamp(-128, 127) as i8);
-        set(output, first + 2, divide_rounded(acc2, 16).clamp(-128, 127) as i8);
-        set(output, first + 3, divide_rounded(acc3, 16).clamp(-128, 127) as i8);
-    }
-}
-
-/// QUANTIZE 2.173696 (x +128) -127, to i8: i8[1x1x1x32] → i8[1x1x1x32].
-///
-/// - Operator 9: `model_2/quant_average_pooling2d/AvgPool1`
-#[inline(never)]
-#[allow(clippy::needless_range_loop)]
-fn quantize_9(input: &[i8; 32], output: &mut [i8; 32]) {
-    for i in 0..32 {
-        let scaled = requantize(input[i] as i32 + 128, 1166994244, 2).wrapping_add(-127);
-        output[i] = scaled.clamp(-128, 127) as i8;
+        let scaled = requantize(
+                divide_rounded(acc0, 16).clamp(-128, 127) + 128,
+                1166994244,
+                2,
+            )
+            .wrapping_add(-127);
+        set(output, first, scaled.clamp(-128, 127) as i8);
+        let scaled_2 = requantize(
+                divide_rounded(acc1, 16).clamp(-128, 127) + 128,
+                1166994244,
+                2,
+            )
+            .wrapping_add(-127);
+        set(output, first + 1, scaled_2.clamp(-128, 127) as i8);
+        let scaled_3 = requantize(
+                divide_rounded(acc2, 16).clamp(-128, 127) + 128,
+                1166994244,
+                2,
+            )
+            .wrapping_add(-127);
+        set(output, first + 2, scaled_3.clamp(-128, 127) as i8);
+        let scaled_4 = requantize(
+                divide_rounded(acc3, 16).clamp(-128, 127) + 128,
+                1166994244,
+                2,
+            )
+            .wrapping_add(-127);
+        set(output, first + 3, scaled_4.clamp(-128, 127) as i8);
     }
 }
 
@@ -665,8 +995,8 @@ fn fully_connected_10(
     bias: &[i32; 10],
     output: &mut [i8; 10],
 ) {
-    for block in 0..2 {
-        let first = block * 4;
+    for block in 0..3usize {
+        let first = (block * 4).min(6);
         let mut acc0 = get(bias, first);
         let mut acc1 = get(bias, first + 1);
         let mut acc2 = get(bias, first + 2);
@@ -691,19 +1021,6 @@ fn fully_connected_10(
         let scaled_4 = requantize_down(acc3, 1336536181, 9) - 20;
         set(output, first + 3, scaled_4.clamp(-128, 127) as i8);
     }
-    let mut acc0 = bias[8];
-    let mut acc1 = bias[9];
-    let Some(w0) = window::<_, 32>(weights, 256) else { return };
-    let Some(w1) = window::<_, 32>(weights, 288) else { return };
-    for k in 0..32 {
-        let x_k = input[k] as i32;
-        acc0 += x_k * w0[k] as i8 as i32;
-        acc1 += x_k * w1[k] as i8 as i32;
-    }
-    let scaled = requantize_down(acc0, 1336536181, 9) - 20;
-    output[8] = scaled.clamp(-128, 127) as i8;
-    let scaled_2 = requantize_down(acc1, 1336536181, 9) - 20;
-    output[9] = scaled_2.clamp(-128, 127) as i8;
 }
 
 /// SOFTMAX: i8[1x10] → i8[1x10].
@@ -789,7 +1106,7 @@ const fn divide_rounded(sum: i32, count: i32) -> i32 {
     }
     let magnitude = (sum.unsigned_abs() + count as u32 / 2) / count as u32;
     if sum < 0 {
-        -(magnitude as i32)
+        (magnitude as i32).wrapping_neg()
     } else {
         magnitude as i32
     }
@@ -859,13 +1176,15 @@ fn set<T>(elements: &mut [T], at: usize, value: T) {
 /// The `N` elements from `at` on, if there are as many.
 #[inline(always)]
 fn window<T, const N: usize>(elements: &[T], at: usize) -> Option<&[T; N]> {
-    elements.get(at..)?.first_chunk()
+    // A sum that wrapped would be less than `at`, and no range.
+    elements.get(at..at.wrapping_add(N))?.first_chunk()
 }
 
 /// The `len` elements from `at` on, if there are as many.
 #[inline(always)]
 fn slice<T>(elements: &[T], at: usize, len: usize) -> Option<&[T]> {
-    elements.get(at..)?.get(..len)
+    // A sum that wrapped would be less than `at`, and no range.
+    elements.get(at..at.wrapping_add(len))
 }
 
 /// What lies before the `N` elements from `at` on, those, and what lies behind them, if there are
@@ -1094,8 +1413,7 @@ static WEIGHTS_2: Aligned<[u8; 2304]> = Aligned(*b"\
     \xbd\x19\xc6'\xcc\xfc\xdf \xea\xc8\x05\xf4%\x13\x14P\x87\x18J\xcb\xc3\xfc\xe8\xbb!\x04\x0b\x11D\
     \xfa");
 
-/// bias of 'model_2/quant_batch_normalization_9/FusedBatchNormV3;model_2/quant_conv2d_8/Conv2D',
-/// zero points folded in
+/// bias of 'model_2/quant_re_lu_9/Relu;model_2/quant_add/add', zero points folded in
 static BIAS_2: [i32; 16] = [
     26760, 14170, -3262, -4454, -17587, -439, 36599, -14634, 27992, 20562, -4592, 23401, 42029,
     -9014, 19956, 26855,
@@ -1658,8 +1976,7 @@ static WEIGHTS_6: Aligned<[u8; 512]> = Aligned(*b"\
     \x1d\xa9\xeb\x84\x0f\x7f\x97\xce\xf4\xd2\x1a\xbb\xbe,\x04\xd5\xd6\x13\x81\x0b\xc2\xa5\x11M\t\
     \xa2\xaa\x03\x01)\xea\x06PN\xbbKJ\x83\xee\xcb\x81U\xf8\xbf");
 
-/// bias of 'model_2/quant_batch_normalization_10/FusedBatchNormV3;model_2/quant_conv2d_9/Conv2D',
-/// zero points folded in
+/// bias of 'model_2/quant_re_lu_11/Relu;model_2/quant_add_1/add', zero points folded in
 static BIAS_6: [i32; 32] = [
     -9428, 25811, -21151, 18140, -23969, 28565, -10051, 22307, -39886, 3032, 18904, -6846, 33179,
     49426, -10919, 55932, -19220, -3298, 19226, -23794, -740, 11521, -6701, -24393, 9535, 42867,

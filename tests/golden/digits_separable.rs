@@ -175,7 +175,8 @@ fn conv_2d_0(
     for y in 0..8usize {
         let ky_from = 1usize.saturating_sub(y);
         let ky_to = 9usize.saturating_sub(y).min(3);
-        for x in 0..8usize {
+        for border in 0..2usize {
+            let x = border + border.min(1) * 6;
             let kx_from = 1usize.saturating_sub(x);
             let kx_to = 9usize.saturating_sub(x).min(3);
             let taps = kx_to - kx_from;
@@ -228,6 +229,56 @@ fn conv_2d_0(
                 set(output, pixel + first + 3, scaled_4.clamp(-127, 127) as i8);
             }
         }
+        for x in 1..7 {
+            let pixel = (y * 8 + x) * 16;
+            for block in 0..4 {
+                let first = block * 4;
+                let mut acc0 = get(bias, first);
+                let mut acc1 = get(bias, first + 1);
+                let mut acc2 = get(bias, first + 2);
+                let mut acc3 = get(bias, first + 3);
+                for ky in ky_from..ky_to {
+                    let row = (y + ky - 1) * 8;
+                    let Some(xs) = window::<_, 3>(input, row + x - 1) else { return };
+                    let tap = ky * 3;
+                    let Some(w0) = window::<_, 3>(weights, first * 9 + tap) else { return };
+                    let Some(w1) = window::<_, 3>(weights, (first + 1) * 9 + tap) else { return };
+                    let Some(w2) = window::<_, 3>(weights, (first + 2) * 9 + tap) else { return };
+                    let Some(w3) = window::<_, 3>(weights, (first + 3) * 9 + tap) else { return };
+                    for k in 0..3 {
+                        let x_k = xs[k] as i32 + 128;
+                        acc0 += x_k * w0[k] as i8 as i32;
+                        acc1 += x_k * w1[k] as i8 as i32;
+                        acc2 += x_k * w2[k] as i8 as i32;
+                        acc3 += x_k * w3[k] as i8 as i32;
+                    }
+                }
+                let scaled = requantize_down(
+                    acc0,
+                    get(multipliers, first),
+                    get(shifts, first) as u32,
+                ) - 127;
+                set(output, pixel + first, scaled.clamp(-127, 127) as i8);
+                let scaled_2 = requantize_down(
+                    acc1,
+                    get(multipliers, first + 1),
+                    get(shifts, first + 1) as u32,
+                ) - 127;
+                set(output, pixel + first + 1, scaled_2.clamp(-127, 127) as i8);
+                let scaled_3 = requantize_down(
+                    acc2,
+                    get(multipliers, first + 2),
+                    get(shifts, first + 2) as u32,
+                ) - 127;
+                set(output, pixel + first + 2, scaled_3.clamp(-127, 127) as i8);
+                let scaled_4 = requantize_down(
+                    acc3,
+                    get(multipliers, first + 3),
+                    get(shifts, first + 3) as u32,
+                ) - 127;
+                set(output, pixel + first + 3, scaled_4.clamp(-127, 127) as i8);
+            }
+        }
     }
 }
 
@@ -246,64 +297,52 @@ fn depthwise_conv_2d_1(
     for y in 0..4usize {
         let ky_from = 0usize.saturating_sub(y * 2);
         let ky_to = 8usize.saturating_sub(y * 2).min(3);
-        for side in 0..2usize {
-            let x_from = side * 3;
-            let x_to = side * 4;
-            for x in x_from..x_to {
-                let pixel = (y * 4 + x) * 16;
-                let kx_from = 0usize.saturating_sub(x * 2);
-                let kx_to = 8usize.saturating_sub(x * 2).min(3);
-                for block in 0..4 {
-                    let first = block * 4;
-                    let mut acc0 = get(bias, first);
-                    let mut acc1 = get(bias, first + 1);
-                    let mut acc2 = get(bias, first + 2);
-                    let mut acc3 = get(bias, first + 3);
-                    for ky in ky_from..ky_to {
-                        let row = (y * 2 + ky) * 8;
-                        let taps = ky * 3;
-                        for kx in kx_from..kx_to {
-                            let Some(xs) = window::<_, 4>(
-                                input,
-                                (row + x * 2 + kx) * 16 + first,
-                            ) else { return };
-                            let Some(ws) = window::<_, 4>(weights, (taps + kx) * 16 + first)
-                            else { return };
-                            acc0 += (xs[0] as i32 + 127) * ws[0] as i8 as i32;
-                            acc1 += (xs[1] as i32 + 127) * ws[1] as i8 as i32;
-                            acc2 += (xs[2] as i32 + 127) * ws[2] as i8 as i32;
-                            acc3 += (xs[3] as i32 + 127) * ws[3] as i8 as i32;
-                        }
-                    }
-                    let scaled = requantize_down(
-                        acc0,
-                        get(multipliers, first),
-                        get(shifts, first) as u32,
-                    ) - 127;
-                    set(output, pixel + first, scaled.clamp(-127, 127) as i8);
-                    let scaled_2 = requantize_down(
-                        acc1,
-                        get(multipliers, first + 1),
-                        get(shifts, first + 1) as u32,
-                    ) - 127;
-                    set(output, pixel + first + 1, scaled_2.clamp(-127, 127) as i8);
-                    let scaled_3 = requantize_down(
-                        acc2,
-                        get(multipliers, first + 2),
-                        get(shifts, first + 2) as u32,
-                    ) - 127;
-                    set(output, pixel + first + 2, scaled_3.clamp(-127, 127) as i8);
-                    let scaled_4 = requantize_down(
-                        acc3,
-                        get(multipliers, first + 3),
-                        get(shifts, first + 3) as u32,
-                    ) - 127;
-                    set(output, pixel + first + 3, scaled_4.clamp(-127, 127) as i8);
+        let pixel = (y * 4 + 3) * 16;
+        for block in 0..4 {
+            let first = block * 4;
+            let mut acc0 = get(bias, first);
+            let mut acc1 = get(bias, first + 1);
+            let mut acc2 = get(bias, first + 2);
+            let mut acc3 = get(bias, first + 3);
+            for ky in ky_from..ky_to {
+                let row = (y * 2 + ky) * 8;
+                let taps = ky * 3;
+                for kx in 0..2 {
+                    let Some(xs) = window::<_, 4>(input, (row + 6 + kx) * 16 + first) else { return };
+                    let Some(ws) = window::<_, 4>(weights, (taps + kx) * 16 + first) else { return };
+                    acc0 += (xs[0] as i32 + 127) * ws[0] as i8 as i32;
+                    acc1 += (xs[1] as i32 + 127) * ws[1] as i8 as i32;
+                    acc2 += (xs[2] as i32 + 127) * ws[2] as i8 as i32;
+                    acc3 += (xs[3] as i32 + 127) * ws[3] as i8 as i32;
                 }
             }
+            let scaled = requantize_down(
+                acc0,
+                get(multipliers, first),
+                get(shifts, first) as u32,
+            ) - 127;
+            set(output, pixel + first, scaled.clamp(-127, 127) as i8);
+            let scaled_2 = requantize_down(
+                acc1,
+                get(multipliers, first + 1),
+                get(shifts, first + 1) as u32,
+            ) - 127;
+            set(output, pixel + first + 1, scaled_2.clamp(-127, 127) as i8);
+            let scaled_3 = requantize_down(
+                acc2,
+                get(multipliers, first + 2),
+                get(shifts, first + 2) as u32,
+            ) - 127;
+            set(output, pixel + first + 2, scaled_3.clamp(-127, 127) as i8);
+            let scaled_4 = requantize_down(
+                acc3,
+                get(multipliers, first + 3),
+                get(shifts, first + 3) as u32,
+            ) - 127;
+            set(output, pixel + first + 3, scaled_4.clamp(-127, 127) as i8);
         }
         for x in 0..3 {
-            let pixel = (y * 4 + x) * 16;
+            let pixel_2 = (y * 4 + x) * 16;
             for block in 0..4 {
                 let first = block * 4;
                 let mut acc0 = get(bias, first);
@@ -333,25 +372,25 @@ fn depthwise_conv_2d_1(
                     get(multipliers, first),
                     get(shifts, first) as u32,
                 ) - 127;
-                set(output, pixel + first, scaled.clamp(-127, 127) as i8);
+                set(output, pixel_2 + first, scaled.clamp(-127, 127) as i8);
                 let scaled_2 = requantize_down(
                     acc1,
                     get(multipliers, first + 1),
                     get(shifts, first + 1) as u32,
                 ) - 127;
-                set(output, pixel + first + 1, scaled_2.clamp(-127, 127) as i8);
+                set(output, pixel_2 + first + 1, scaled_2.clamp(-127, 127) as i8);
                 let scaled_3 = requantize_down(
                     acc2,
                     get(multipliers, first + 2),
                     get(shifts, first + 2) as u32,
                 ) - 127;
-                set(output, pixel + first + 2, scaled_3.clamp(-127, 127) as i8);
+                set(output, pixel_2 + first + 2, scaled_3.clamp(-127, 127) as i8);
                 let scaled_4 = requantize_down(
                     acc3,
                     get(multipliers, first + 3),
                     get(shifts, first + 3) as u32,
                 ) - 127;
-                set(output, pixel + first + 3, scaled_4.clamp(-127, 127) as i8);
+                set(output, pixel_2 + first + 3, scaled_4.clamp(-127, 127) as i8);
             }
         }
     }
@@ -433,60 +472,55 @@ fn depthwise_conv_2d_4(
     for y in 0..4usize {
         let ky_from = 1usize.saturating_sub(y);
         let ky_to = 5usize.saturating_sub(y).min(3);
-        for side in 0..2usize {
-            let x_from = side * 3;
-            let x_to = side * 3 + 1;
-            for x in x_from..x_to {
-                let pixel = (y * 4 + x) * 32;
-                let kx_from = 1usize.saturating_sub(x);
-                let kx_to = 5usize.saturating_sub(x).min(3);
-                for block in 0..8 {
-                    let first = block * 4;
-                    let mut acc0 = get(bias, first);
-                    let mut acc1 = get(bias, first + 1);
-                    let mut acc2 = get(bias, first + 2);
-                    let mut acc3 = get(bias, first + 3);
-                    for ky in ky_from..ky_to {
-                        let row = (y + ky - 1) * 4;
-                        let taps = ky * 3;
-                        for kx in kx_from..kx_to {
-                            let Some(xs) = window::<_, 4>(
-                                input,
-                                (row + x + kx - 1) * 32 + first,
-                            ) else { return };
-                            let Some(ws) = window::<_, 4>(weights, (taps + kx) * 32 + first)
-                            else { return };
-                            acc0 += (xs[0] as i32 + 127) * ws[0] as i8 as i32;
-                            acc1 += (xs[1] as i32 + 127) * ws[1] as i8 as i32;
-                            acc2 += (xs[2] as i32 + 127) * ws[2] as i8 as i32;
-                            acc3 += (xs[3] as i32 + 127) * ws[3] as i8 as i32;
-                        }
+        for border in 0..2usize {
+            let x = border + border.min(1) * 2;
+            let pixel = (y * 4 + x) * 32;
+            let kx_from = 1usize.saturating_sub(x);
+            let kx_to = 5usize.saturating_sub(x).min(3);
+            for block in 0..8 {
+                let first = block * 4;
+                let mut acc0 = get(bias, first);
+                let mut acc1 = get(bias, first + 1);
+                let mut acc2 = get(bias, first + 2);
+                let mut acc3 = get(bias, first + 3);
+                for ky in ky_from..ky_to {
+                    let row = (y + ky - 1) * 4;
+                    let taps = ky * 3;
+                    for kx in kx_from..kx_to {
+                        let Some(xs) = window::<_, 4>(input, (row + x + kx - 1) * 32 + first)
+                        else { return };
+                        let Some(ws) = window::<_, 4>(weights, (taps + kx) * 32 + first)
+                        else { return };
+                        acc0 += (xs[0] as i32 + 127) * ws[0] as i8 as i32;
+                        acc1 += (xs[1] as i32 + 127) * ws[1] as i8 as i32;
+                        acc2 += (xs[2] as i32 + 127) * ws[2] as i8 as i32;
+                        acc3 += (xs[3] as i32 + 127) * ws[3] as i8 as i32;
                     }
-                    let scaled = requantize_down(
-                        acc0,
-                        get(multipliers, first),
-                        get(shifts, first) as u32,
-                    ) - 127;
-                    set(output, pixel + first, scaled.clamp(-127, 127) as i8);
-                    let scaled_2 = requantize_down(
-                        acc1,
-                        get(multipliers, first + 1),
-                        get(shifts, first + 1) as u32,
-                    ) - 127;
-                    set(output, pixel + first + 1, scaled_2.clamp(-127, 127) as i8);
-                    let scaled_3 = requantize_down(
-                        acc2,
-                        get(multipliers, first + 2),
-                        get(shifts, first + 2) as u32,
-                    ) - 127;
-                    set(output, pixel + first + 2, scaled_3.clamp(-127, 127) as i8);
-                    let scaled_4 = requantize_down(
-                        acc3,
-                        get(multipliers, first + 3),
-                        get(shifts, first + 3) as u32,
-                    ) - 127;
-                    set(output, pixel + first + 3, scaled_4.clamp(-127, 127) as i8);
                 }
+                let scaled = requantize_down(
+                    acc0,
+                    get(multipliers, first),
+                    get(shifts, first) as u32,
+                ) - 127;
+                set(output, pixel + first, scaled.clamp(-127, 127) as i8);
+                let scaled_2 = requantize_down(
+                    acc1,
+                    get(multipliers, first + 1),
+                    get(shifts, first + 1) as u32,
+                ) - 127;
+                set(output, pixel + first + 1, scaled_2.clamp(-127, 127) as i8);
+                let scaled_3 = requantize_down(
+                    acc2,
+                    get(multipliers, first + 2),
+                    get(shifts, first + 2) as u32,
+                ) - 127;
+                set(output, pixel + first + 2, scaled_3.clamp(-127, 127) as i8);
+                let scaled_4 = requantize_down(
+                    acc3,
+                    get(multipliers, first + 3),
+                    get(shifts, first + 3) as u32,
+                ) - 127;
+                set(output, pixel + first + 3, scaled_4.clamp(-127, 127) as i8);
             }
         }
         for x in 1..3 {
@@ -620,62 +654,51 @@ fn depthwise_conv_2d_6(
     for y in 0..2usize {
         let ky_from = 0usize.saturating_sub(y * 2);
         let ky_to = 4usize.saturating_sub(y * 2).min(3);
-        for side in 0..2usize {
-            let x_to = side * 2;
-            for x in side..x_to {
-                let pixel = (y * 2 + x) * 32;
-                let kx_from = 0usize.saturating_sub(x * 2);
-                let kx_to = 4usize.saturating_sub(x * 2).min(3);
-                for block in 0..8 {
-                    let first = block * 4;
-                    let mut acc0 = get(bias, first);
-                    let mut acc1 = get(bias, first + 1);
-                    let mut acc2 = get(bias, first + 2);
-                    let mut acc3 = get(bias, first + 3);
-                    for ky in ky_from..ky_to {
-                        let row = (y * 2 + ky) * 4;
-                        let taps = ky * 3;
-                        for kx in kx_from..kx_to {
-                            let Some(xs) = window::<_, 4>(
-                                input,
-                                (row + x * 2 + kx) * 32 + first,
-                            ) else { return };
-                            let Some(ws) = window::<_, 4>(weights, (taps + kx) * 32 + first)
-                            else { return };
-                            acc0 += (xs[0] as i32 + 127) * ws[0] as i8 as i32;
-                            acc1 += (xs[1] as i32 + 127) * ws[1] as i8 as i32;
-                            acc2 += (xs[2] as i32 + 127) * ws[2] as i8 as i32;
-                            acc3 += (xs[3] as i32 + 127) * ws[3] as i8 as i32;
-                        }
-                    }
-                    let scaled = requantize_down(
-                        acc0,
-                        get(multipliers, first),
-                        get(shifts, first) as u32,
-                    ) - 127;
-                    set(output, pixel + first, scaled.clamp(-127, 127) as i8);
-                    let scaled_2 = requantize_down(
-                        acc1,
-                        get(multipliers, first + 1),
-                        get(shifts, first + 1) as u32,
-                    ) - 127;
-                    set(output, pixel + first + 1, scaled_2.clamp(-127, 127) as i8);
-                    let scaled_3 = requantize_down(
-                        acc2,
-                        get(multipliers, first + 2),
-                        get(shifts, first + 2) as u32,
-                    ) - 127;
-                    set(output, pixel + first + 2, scaled_3.clamp(-127, 127) as i8);
-                    let scaled_4 = requantize_down(
-                        acc3,
-                        get(multipliers, first + 3),
-                        get(shifts, first + 3) as u32,
-                    ) - 127;
-                    set(output, pixel + first + 3, scaled_4.clamp(-127, 127) as i8);
+        let pixel = (y * 2 + 1) * 32;
+        for block in 0..8 {
+            let first = block * 4;
+            let mut acc0 = get(bias, first);
+            let mut acc1 = get(bias, first + 1);
+            let mut acc2 = get(bias, first + 2);
+            let mut acc3 = get(bias, first + 3);
+            for ky in ky_from..ky_to {
+                let row = (y * 2 + ky) * 4;
+                let taps = ky * 3;
+                for kx in 0..2 {
+                    let Some(xs) = window::<_, 4>(input, (row + 2 + kx) * 32 + first) else { return };
+                    let Some(ws) = window::<_, 4>(weights, (taps + kx) * 32 + first) else { return };
+                    acc0 += (xs[0] as i32 + 127) * ws[0] as i8 as i32;
+                    acc1 += (xs[1] as i32 + 127) * ws[1] as i8 as i32;
+                    acc2 += (xs[2] as i32 + 127) * ws[2] as i8 as i32;
+                    acc3 += (xs[3] as i32 + 127) * ws[3] as i8 as i32;
                 }
             }
+            let scaled = requantize_down(
+                acc0,
+                get(multipliers, first),
+                get(shifts, first) as u32,
+            ) - 127;
+            set(output, pixel + first, scaled.clamp(-127, 127) as i8);
+            let scaled_2 = requantize_down(
+                acc1,
+                get(multipliers, first + 1),
+                get(shifts, first + 1) as u32,
+            ) - 127;
+            set(output, pixel + first + 1, scaled_2.clamp(-127, 127) as i8);
+            let scaled_3 = requantize_down(
+                acc2,
+                get(multipliers, first + 2),
+                get(shifts, first + 2) as u32,
+            ) - 127;
+            set(output, pixel + first + 2, scaled_3.clamp(-127, 127) as i8);
+            let scaled_4 = requantize_down(
+                acc3,
+                get(multipliers, first + 3),
+                get(shifts, first + 3) as u32,
+            ) - 127;
+            set(output, pixel + first + 3, scaled_4.clamp(-127, 127) as i8);
         }
-        let pixel = y * 2 * 32;
+        let pixel_2 = y * 2 * 32;
         for block in 0..8 {
             let first = block * 4;
             let mut acc0 = get(bias, first);
@@ -705,25 +728,25 @@ fn depthwise_conv_2d_6(
                 get(multipliers, first),
                 get(shifts, first) as u32,
             ) - 127;
-            set(output, pixel + first, scaled.clamp(-127, 127) as i8);
+            set(output, pixel_2 + first, scaled.clamp(-127, 127) as i8);
             let scaled_2 = requantize_down(
                 acc1,
                 get(multipliers, first + 1),
                 get(shifts, first + 1) as u32,
             ) - 127;
-            set(output, pixel + first + 1, scaled_2.clamp(-127, 127) as i8);
+            set(output, pixel_2 + first + 1, scaled_2.clamp(-127, 127) as i8);
             let scaled_3 = requantize_down(
                 acc2,
                 get(multipliers, first + 2),
                 get(shifts, first + 2) as u32,
             ) - 127;
-            set(output, pixel + first + 2, scaled_3.clamp(-127, 127) as i8);
+            set(output, pixel_2 + first + 2, scaled_3.clamp(-127, 127) as i8);
             let scaled_4 = requantize_down(
                 acc3,
                 get(multipliers, first + 3),
                 get(shifts, first + 3) as u32,
             ) - 127;
-            set(output, pixel + first + 3, scaled_4.clamp(-127, 127) as i8);
+            set(output, pixel_2 + first + 3, scaled_4.clamp(-127, 127) as i8);
         }
     }
 }
@@ -816,8 +839,8 @@ fn fully_connected_9(
     bias: &[i32; 10],
     output: &mut [i8; 10],
 ) {
-    for block in 0..2 {
-        let first = block * 4;
+    for block in 0..3usize {
+        let first = (block * 4).min(6);
         let mut acc0 = get(bias, first);
         let mut acc1 = get(bias, first + 1);
         let mut acc2 = get(bias, first + 2);
@@ -842,19 +865,6 @@ fn fully_connected_9(
         let scaled_4 = requantize_down(acc3, 1743994305, 10) - 6;
         set(output, first + 3, scaled_4.clamp(-128, 127) as i8);
     }
-    let mut acc0 = bias[8];
-    let mut acc1 = bias[9];
-    let Some(w0) = window::<_, 64>(weights, 512) else { return };
-    let Some(w1) = window::<_, 64>(weights, 576) else { return };
-    for k in 0..64 {
-        let x_k = input[k] as i32;
-        acc0 += x_k * w0[k] as i8 as i32;
-        acc1 += x_k * w1[k] as i8 as i32;
-    }
-    let scaled = requantize_down(acc0, 1743994305, 10) - 6;
-    output[8] = scaled.clamp(-128, 127) as i8;
-    let scaled_2 = requantize_down(acc1, 1743994305, 10) - 6;
-    output[9] = scaled_2.clamp(-128, 127) as i8;
 }
 
 /// SOFTMAX: i8[1x10] → i8[1x10].
@@ -985,13 +995,15 @@ fn set<T>(elements: &mut [T], at: usize, value: T) {
 /// The `N` elements from `at` on, if there are as many.
 #[inline(always)]
 fn window<T, const N: usize>(elements: &[T], at: usize) -> Option<&[T; N]> {
-    elements.get(at..)?.first_chunk()
+    // A sum that wrapped would be less than `at`, and no range.
+    elements.get(at..at.wrapping_add(N))?.first_chunk()
 }
 
 /// The `len` elements from `at` on, if there are as many.
 #[inline(always)]
 fn slice<T>(elements: &[T], at: usize, len: usize) -> Option<&[T]> {
-    elements.get(at..)?.get(..len)
+    // A sum that wrapped would be less than `at`, and no range.
+    elements.get(at..at.wrapping_add(len))
 }
 
 /// What lies before the `N` elements from `at` on, those, and what lies behind them, if there are

@@ -63,7 +63,9 @@ pub fn missing(target: &str, lang: Lang) -> Option<String> {
     if lang == Lang::C {
         commands.push(&found.c.compiler);
     }
-    let there = |command: &&str| Command::new(command).arg("--version").output().is_ok_and(|o| o.status.success());
+    let there = |command: &&str| {
+        Command::new(command).arg("--version").output().is_ok_and(|o| o.status.success())
+    };
     if let Some(command) = commands.into_iter().find(|command| !there(command)) {
         return Some(format!("{command} (see tests/firmware/setup.sh)"));
     }
@@ -93,7 +95,8 @@ impl Loaded {
             Err(_) if model.name.contains("random-more/") => return None,
             Err(problems) => panic!("{}:\n{problems}", model.name),
         };
-        let parts: Vec<&str> = model.name.split('/').skip_while(|part| *part != "models").skip(1).collect();
+        let parts: Vec<&str> =
+            model.name.split('/').skip_while(|part| *part != "models").skip(1).collect();
         let name = parts.join("_").trim_end_matches(".tflite").to_lowercase();
         // The last ones are the extremes; the first ones are real inputs.
         let mut all = model.cases();
@@ -105,8 +108,14 @@ impl Loaded {
 
     /// About what it takes of a board's flash: code only roughly.
     pub fn flash(&self) -> usize {
-        let cases: usize = self.cases.iter().map(|case| case.inputs.concat().len() + case.outputs.concat().len()).sum();
-        cases + self.compiled.program.constant_bytes() + 2500 * self.compiled.program.functions.len()
+        let cases: usize = self
+            .cases
+            .iter()
+            .map(|case| case.inputs.concat().len() + case.outputs.concat().len())
+            .sum();
+        cases
+            + self.compiled.program.constant_bytes()
+            + 2500 * self.compiled.program.functions.len()
     }
 
     /// What it takes of a board's RAM.
@@ -151,7 +160,11 @@ pub fn fit<'a>(board: &Board, models: &'a [Loaded]) -> (Vec<Vec<&'a Loaded>>, Ve
         flash += model.flash();
         ram += model.ram();
         match groups.last_mut() {
-            Some(group) if flash <= board.flash && ram + STACK <= board.ram && group.len() < MOST => group.push(model),
+            Some(group)
+                if flash <= board.flash && ram + STACK <= board.ram && group.len() < MOST =>
+            {
+                group.push(model)
+            }
             _ => {
                 (flash, ram) = (model.flash(), model.ram());
                 groups.push(vec![model]);
@@ -168,7 +181,8 @@ pub fn fit<'a>(board: &Board, models: &'a [Loaded]) -> (Vec<Vec<&'a Loaded>>, Ve
 pub fn run(board: &Board, lang: Lang, models: &[&Loaded]) -> Result<Vec<Verdict>, String> {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("firmware-{}-{number}", std::process::id()));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("firmware-{}-{number}", std::process::id()));
     fs::create_dir_all(&folder).expect("can be made");
     let verdicts = run_in(&folder, board, lang, models);
     // What failed stays to be looked at.
@@ -179,7 +193,12 @@ pub fn run(board: &Board, lang: Lang, models: &[&Loaded]) -> Result<Vec<Verdict>
     verdicts.map_err(|error| format!("{error}\n(its files are in {})", folder.display()))
 }
 
-fn run_in(folder: &Path, board: &Board, lang: Lang, models: &[&Loaded]) -> Result<Vec<Verdict>, String> {
+fn run_in(
+    folder: &Path,
+    board: &Board,
+    lang: Lang,
+    models: &[&Loaded],
+) -> Result<Vec<Verdict>, String> {
     let program = folder.join("app.elf");
     let mut build = script("build.sh");
     build.env("BOARD", board.name).arg(board.target).arg(&program);
@@ -188,7 +207,10 @@ fn run_in(folder: &Path, board: &Board, lang: Lang, models: &[&Loaded]) -> Resul
             build.arg(firmware("checks/check.rs")).env("MODELS", write_rust(folder, models));
         }
         Lang::C => {
-            build.arg(firmware("checks/check.c")).args(write_c(folder, models)).arg(format!("-I{}", folder.display()));
+            build
+                .arg(firmware("checks/check.c"))
+                .args(write_c(folder, models))
+                .arg(format!("-I{}", folder.display()));
         }
     }
     let output = build.output().expect("a shell script");
@@ -201,7 +223,12 @@ fn run_in(folder: &Path, board: &Board, lang: Lang, models: &[&Loaded]) -> Resul
         return Err(format!("the compiler complains:\n{words}"));
     }
     let mut run = script("run.sh");
-    let output = run.env("BOARD", board.name).arg(board.target).arg(&program).output().expect("a shell script");
+    let output = run
+        .env("BOARD", board.name)
+        .arg(board.target)
+        .arg(&program)
+        .output()
+        .expect("a shell script");
     // Semihosting prints to stderr.
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     let verdicts: Vec<Verdict> = words.lines().filter_map(verdict).collect();
@@ -225,11 +252,13 @@ fn verdict(line: &str) -> Option<Verdict> {
 fn write_rust(folder: &Path, models: &[&Loaded]) -> PathBuf {
     let mut list = String::from("models! {\n");
     for model in models {
-        let source = write(folder, &format!("{}.rs", model.name), model.compiled.rust(&model.options));
+        let source =
+            write(folder, &format!("{}.rs", model.name), model.compiled.rust(&model.options));
         let cases = write(folder, &format!("{}.cases", model.name), model.bytes());
         let inputs: Vec<String> = model.inputs().into_iter().map(|input| input + "_mut").collect();
         let (inputs, outputs) = (inputs.join(" "), model.outputs().join(" "));
-        writeln!(list, "    {} {source:?} {cases:?} [{inputs}] [{outputs}];", model.name).expect("a string");
+        writeln!(list, "    {} {source:?} {cases:?} [{inputs}] [{outputs}];", model.name)
+            .expect("a string");
     }
     list.push_str("}\n");
     write(folder, "models", list)
@@ -253,7 +282,8 @@ fn write_c(folder: &Path, models: &[&Loaded]) -> Vec<PathBuf> {
             };
             names.into_iter().map(border).collect()
         };
-        let (inputs, outputs) = (border("INPUT", model.inputs()), border("OUTPUT", model.outputs()));
+        let (inputs, outputs) =
+            (border("INPUT", model.inputs()), border("OUTPUT", model.outputs()));
         writeln!(includes, "#include \"{name}.h\"").expect("a string");
         writeln!(list, "MODEL({prefix}, {cases:?}, {inputs}, {outputs})").expect("a string");
     }

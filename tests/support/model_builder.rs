@@ -90,15 +90,9 @@ impl ModelSpec {
         let b = &mut Builder::new();
 
         // Buffer 0 is the empty one, by convention.
-        let constants = self
-            .tensors
-            .iter()
-            .filter_map(|tensor| tensor.data.as_deref());
-        let buffers: Vec<Finished> = [&[][..]]
-            .into_iter()
-            .chain(constants)
-            .map(|data| write_buffer(b, data))
-            .collect();
+        let constants = self.tensors.iter().filter_map(|tensor| tensor.data.as_deref());
+        let buffers: Vec<Finished> =
+            [&[][..]].into_iter().chain(constants).map(|data| write_buffer(b, data)).collect();
         let buffers = b.create_vector(&buffers);
 
         let mut constants = 0;
@@ -116,18 +110,11 @@ impl ModelSpec {
             .operators
             .iter()
             .map(|operator| {
-                let code = (
-                    operator.builtin,
-                    operator.version,
-                    operator.custom_code.as_deref(),
-                );
-                let index = codes
-                    .iter()
-                    .position(|&known| known == code)
-                    .unwrap_or_else(|| {
-                        codes.push(code);
-                        codes.len() - 1
-                    });
+                let code = (operator.builtin, operator.version, operator.custom_code.as_deref());
+                let index = codes.iter().position(|&known| known == code).unwrap_or_else(|| {
+                    codes.push(code);
+                    codes.len() - 1
+                });
                 write_operator(b, operator, index as u32)
             })
             .collect();
@@ -599,21 +586,14 @@ mod tests {
 
     fn read_tensor(model: &schema::Model, tensor: schema::Tensor) -> TensorSpec {
         let quantization = tensor.quantization();
-        let data = element(model.buffers(), tensor.buffer())
-            .unwrap()
-            .bytes()
-            .unwrap();
+        let data = element(model.buffers(), tensor.buffer()).unwrap().bytes().unwrap();
         TensorSpec {
             name: tensor.name().unwrap().into(),
             shape: numbers(tensor.shape()),
             shape_signature: numbers(tensor.shape_signature()),
             is_unranked: !tensor.has_rank(),
             dtype: tensor.type_(),
-            scales: quantization
-                .and_then(|q| q.scale())
-                .unwrap_or_default()
-                .iter()
-                .collect(),
+            scales: quantization.and_then(|q| q.scale()).unwrap_or_default().iter().collect(),
             zero_points: quantization
                 .and_then(|q| q.zero_point())
                 .unwrap_or_default()
@@ -635,11 +615,7 @@ mod tests {
             outputs: numbers(operator.outputs()),
             intermediates: numbers(operator.intermediates()),
             options: Options::of(&operator),
-            custom_options: operator
-                .custom_options()
-                .unwrap_or_default()
-                .bytes()
-                .to_vec(),
+            custom_options: operator.custom_options().unwrap_or_default().bytes().to_vec(),
         }
     }
 
@@ -652,12 +628,7 @@ mod tests {
         let subgraph = element(model.subgraphs(), 0).unwrap();
         let read = ModelSpec {
             description: model.description().unwrap().into(),
-            tensors: subgraph
-                .tensors()
-                .unwrap()
-                .iter()
-                .map(|t| read_tensor(&model, t))
-                .collect(),
+            tensors: subgraph.tensors().unwrap().iter().map(|t| read_tensor(&model, t)).collect(),
             operators: subgraph
                 .operators()
                 .unwrap()

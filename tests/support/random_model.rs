@@ -235,7 +235,13 @@ impl Draw {
         id
     }
 
-    fn constant(&mut self, dtype: i8, shape: &[i32], q: Option<Quantization>, data: Vec<u8>) -> i32 {
+    fn constant(
+        &mut self,
+        dtype: i8,
+        shape: &[i32],
+        q: Option<Quantization>,
+        data: Vec<u8>,
+    ) -> i32 {
         let id = self.push(dtype, shape, q);
         self.spec.tensors[id as usize].data = Some(data);
         id
@@ -436,7 +442,8 @@ impl Draw {
             stated[open] = -1;
         }
         let from_options = !stated.is_empty() && self.rng.chance(50);
-        let options = ReshapeOptions { new_shape: if from_options { stated.clone() } else { Vec::new() } };
+        let options =
+            ReshapeOptions { new_shape: if from_options { stated.clone() } else { Vec::new() } };
         let operands = match from_options {
             true => vec![id],
             false => vec![id, self.ints_32(&[rank as i32], &stated)],
@@ -451,7 +458,10 @@ impl Draw {
 
     /// Window steps along rows and columns that fit, and the output's rows and columns.
     fn window(&mut self, input: &[i32], may_dilate: bool) -> Window {
-        let mut w = Window { padding: self.rng.pick(&[padding::SAME, padding::VALID]), ..Window::default() };
+        let mut w = Window {
+            padding: self.rng.pick(&[padding::SAME, padding::VALID]),
+            ..Window::default()
+        };
         for i in 0..2 {
             let size = input[i + 1];
             w.stride[i] = self.rng.pick(&[1, 1, 1, 2, 2, 3]);
@@ -495,7 +505,8 @@ impl Draw {
         if zero_point == 0 && self.rng.chance(60) {
             let spread = self.rng.pick(&[0.5, 2.0, 8.0]);
             let base = f64::from(self.quantization_of(id).0);
-            let scales = (0..channels).map(|_| (base * self.rng.real(-spread, spread).exp2()) as f32);
+            let scales =
+                (0..channels).map(|_| (base * self.rng.real(-spread, spread).exp2()) as f32);
             let scales: Vec<f32> = scales.collect();
             let tensor = &mut self.spec.tensors[id as usize];
             tensor.zero_points = vec![0; channels];
@@ -726,7 +737,8 @@ impl Draw {
     fn squeeze(&mut self) -> Option<()> {
         let id = self.anything(|t| t.shape.contains(&1))?;
         let shape = self.shape_of(id);
-        let mut axes: Vec<i32> = (0..shape.len() as i32).filter(|&i| shape[i as usize] == 1).collect();
+        let mut axes: Vec<i32> =
+            (0..shape.len() as i32).filter(|&i| shape[i as usize] == 1).collect();
         let keep = self.rng.next();
         let some: Vec<i32> = axes.iter().copied().filter(|axis| keep >> axis & 1 == 0).collect();
         let mut squeeze_dims = Vec::new();
@@ -775,10 +787,9 @@ impl Draw {
     /// LOGISTIC or TANH.
     fn table(&mut self) -> Option<()> {
         let input = self.activations(None);
-        let (kind, q) = self.rng.pick(&[
-            (builtin::LOGISTIC, (1.0 / 256.0, -128)),
-            (builtin::TANH, (1.0 / 128.0, 0)),
-        ]);
+        let (kind, q) = self
+            .rng
+            .pick(&[(builtin::LOGISTIC, (1.0 / 256.0, -128)), (builtin::TANH, (1.0 / 128.0, 0))]);
         let output = self.result(&self.shape_of(input), q);
         self.operator(kind, &[input], output, Options::None);
         Some(())
@@ -815,7 +826,8 @@ impl Draw {
     /// PAD, or PADV2 with any value.
     fn padded(&mut self, id: i32, padding: Vec<[i32; 2]>) -> Option<i32> {
         let tensor = self.tensor(id).clone();
-        let shape: Vec<i32> = tensor.shape.iter().zip(&padding).map(|(size, p)| size + p[0] + p[1]).collect();
+        let shape: Vec<i32> =
+            tensor.shape.iter().zip(&padding).map(|(size, p)| size + p[0] + p[1]).collect();
         fits(&shape)?;
         let sizes = self.ints(&[shape.len() as i32, 2], &padding.concat());
         let output = self.like(id, &shape);
@@ -830,7 +842,9 @@ impl Draw {
                 self.constant(tensor_type::INT8, &[], q, vec![zero_point])
             }
             // Of more than 32 bits it is refused.
-            tensor_type::INT64 => self.constant(tensor_type::INT64, &[1], None, (-70_000i64).to_le_bytes().into()),
+            tensor_type::INT64 => {
+                self.constant(tensor_type::INT64, &[1], None, (-70_000i64).to_le_bytes().into())
+            }
             dtype => self.noise(dtype, &[1], q),
         };
         self.operator(builtin::PADV2, &[id, sizes, value], output, PadV2Options {});
@@ -850,7 +864,8 @@ impl Draw {
         }
         let keep_dims = self.rng.chance(50);
         let sizes = (0..rank).filter(|axis| keep_dims || !axes.contains(axis));
-        let output: Vec<i32> = sizes.map(|i| if axes.contains(&i) { 1 } else { shape[i] }).collect();
+        let output: Vec<i32> =
+            sizes.map(|i| if axes.contains(&i) { 1 } else { shape[i] }).collect();
         let negative = if self.rng.chance(30) { rank as i32 } else { 0 };
         let stated: Vec<i32> = axes.iter().map(|&axis| axis as i32 - negative).collect();
         let stated = match stated[..] {
@@ -957,7 +972,12 @@ impl Draw {
                 }
             }
         };
-        let to = self.rng.pick(&[tensor_type::INT8, tensor_type::INT8, tensor_type::UINT8, tensor_type::INT16]);
+        let to = self.rng.pick(&[
+            tensor_type::INT8,
+            tensor_type::INT8,
+            tensor_type::UINT8,
+            tensor_type::INT16,
+        ]);
         let scale = self.scale();
         let zero_point = match to {
             tensor_type::INT8 => self.zero_point(),
@@ -1036,10 +1056,12 @@ impl Draw {
         while axis < shape.len() {
             let bit = 1 << begins.len();
             match self.rng.below(12) {
-                0 => {
+                0 if output.len() + shape.len() - axis < 7 => {
                     options.new_axis_mask |= bit;
                     output.push(1);
-                    (begins.push(0), ends.push(0), strides.push(1));
+                    begins.push(0);
+                    ends.push(0);
+                    strides.push(1);
                     continue;
                 }
                 1 if options.ellipsis_mask == 0 => {
@@ -1048,7 +1070,9 @@ impl Draw {
                     // It takes whatever the other entries leave: here it must be this much.
                     output.extend(&shape[axis..axis + skipped]);
                     axis += skipped;
-                    (begins.push(0), ends.push(0), strides.push(1));
+                    begins.push(0);
+                    ends.push(0);
+                    strides.push(1);
                     continue;
                 }
                 // The rest is taken whole, unsaid.
@@ -1059,7 +1083,8 @@ impl Draw {
                 _ => {}
             }
             let size = shape[axis];
-            let (first, last) = (self.rng.range(0, size as i64 - 1), self.rng.range(0, size as i64 - 1));
+            let (first, last) =
+                (self.rng.range(0, size as i64 - 1), self.rng.range(0, size as i64 - 1));
             let (first, last) = (first as i32, last as i32);
             let step = self.rng.range(1, 3) as i32;
             let stride = if first > last { -step } else { step };
@@ -1094,7 +1119,8 @@ impl Draw {
         }
         let output = self.like(id, &output);
         let count = [begins.len() as i32];
-        let [begins, ends, strides] = [begins, ends, strides].map(|list| self.ints_32(&count, &list));
+        let [begins, ends, strides] =
+            [begins, ends, strides].map(|list| self.ints_32(&count, &list));
         self.operator(builtin::STRIDED_SLICE, &[id, begins, ends, strides], output, options);
         Some(())
     }
@@ -1156,7 +1182,8 @@ impl Draw {
             let at = self.rng.below(operands.len() + 1);
             operands.insert(at, other);
         }
-        let stated = if self.rng.chance(30) { axis as i32 - output.len() as i32 } else { axis as i32 };
+        let stated =
+            if self.rng.chance(30) { axis as i32 - output.len() as i32 } else { axis as i32 };
         let output = self.like(id, &output);
         let options = PackOptions { values_count: count as i32, axis: stated };
         self.operator(builtin::PACK, &operands, output, options);
@@ -1171,7 +1198,8 @@ impl Draw {
         fits(&output)?;
         let stated = self.ints_32(&[2], &size);
         let output = self.like(input, &output);
-        let (align_corners, half_pixel_centers) = self.rng.pick(&[(false, false), (true, false), (false, true)]);
+        let (align_corners, half_pixel_centers) =
+            self.rng.pick(&[(false, false), (true, false), (false, true)]);
         let options = ResizeNearestNeighborOptions { align_corners, half_pixel_centers };
         self.operator(builtin::RESIZE_NEAREST_NEIGHBOR, &[input, stated], output, options);
         Some(())
@@ -1239,7 +1267,9 @@ impl Draw {
         let activation = self.rng.pick(&ACTIVATIONS);
         match &mut operator.options {
             Options::Conv2DOptions(options) => options.fused_activation_function = activation,
-            Options::FullyConnectedOptions(options) => options.fused_activation_function = activation,
+            Options::FullyConnectedOptions(options) => {
+                options.fused_activation_function = activation
+            }
             Options::AddOptions(options) => options.fused_activation_function = activation,
             _ => {}
         }
@@ -1275,7 +1305,9 @@ impl Draw {
                     self.binary(builtin::MUL, last, other, &shape);
                 }
                 _ => {
-                    let other = self.rng.pick(&self.candidates(|t| t.shape == shape && t.dtype == tensor_type::INT8));
+                    let other = self.rng.pick(
+                        &self.candidates(|t| t.shape == shape && t.dtype == tensor_type::INT8),
+                    );
                     self.binary(builtin::ADD, last, other, &shape);
                 }
             }
@@ -1295,8 +1327,8 @@ impl Draw {
             match self.rng.below(5) {
                 0 if !self.shape_of(last).is_empty() => self.transpose_of(last)?,
                 1 if !self.shape_of(last).is_empty() => self.strided_slice_of(last)?,
-                2 => self.pad_of(last)?,
-                3 => {
+                2 if !self.shape_of(last).is_empty() => self.pad_of(last)?,
+                3 if !self.shape_of(last).is_empty() => {
                     let mut shape = self.shape_of(last);
                     let (axis, other) = (self.rng.below(shape.len()), self.sums_of(input)?);
                     if self.shape_of(other) == shape {
@@ -1305,7 +1337,10 @@ impl Draw {
                         let q = self.tensor(last).clone();
                         let tensor = &mut self.spec.tensors[other as usize];
                         (tensor.scales, tensor.zero_points) = (q.scales, q.zero_points);
-                        let options = ConcatenationOptions { axis: axis as i32, ..ConcatenationOptions::default() };
+                        let options = ConcatenationOptions {
+                            axis: axis as i32,
+                            ..ConcatenationOptions::default()
+                        };
                         self.operator(builtin::CONCATENATION, &[last, other], output, options);
                     }
                 }
@@ -1332,7 +1367,8 @@ impl Draw {
     /// What nobody reads is an output, and some of the rest.
     fn choose_outputs(&mut self) {
         let results = self.candidates(|_| true);
-        let read: Vec<i32> = self.spec.operators.iter().flat_map(|operator| operator.inputs.clone()).collect();
+        let read: Vec<i32> =
+            self.spec.operators.iter().flat_map(|operator| operator.inputs.clone()).collect();
         let mut outputs: Vec<i32> = Vec::new();
         for &id in &results {
             let is_input = self.spec.inputs.contains(&id);

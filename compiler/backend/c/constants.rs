@@ -1,5 +1,6 @@
 //! Constants of the loop IR as C arrays.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use super::lines::WIDTH;
@@ -10,7 +11,7 @@ use crate::ops::DType;
 /// An array called `name`, with its comment.
 pub fn print(constant: &Constant, name: &str) -> String {
     let mut out = String::with_capacity(constant.bytes.len() * 4 + 200);
-    comment(&mut out, 0, &[constant.doc.clone()]);
+    comment(&mut out, 0, std::slice::from_ref(&constant.doc));
     let (ty, len) = (c_type(constant.dtype), constant.len());
     write!(out, "static const {ty} {name}[{len}] = {{").expect("a string");
     elements(&mut out, constant);
@@ -25,15 +26,21 @@ fn elements(out: &mut String, constant: &Constant) {
     if lines {
         out.push('\n');
     }
+    // Most constants are bytes, and many.
+    let bytes: Vec<String> = match constant.dtype.size() {
+        1 => (0..=u8::MAX).map(|byte| element(constant.dtype, &[byte])).collect(),
+        _ => Vec::new(),
+    };
     let mut column = 0;
-    let mut literal = String::new();
-    for (i, bytes) in constant.bytes.chunks_exact(constant.dtype.size()).enumerate() {
+    for (i, element_bytes) in constant.bytes.chunks_exact(constant.dtype.size()).enumerate() {
         if i > 0 {
             out.push(',');
             column += 1;
         }
-        literal.clear();
-        element(&mut literal, constant.dtype, bytes);
+        let literal = match element_bytes {
+            [byte] => Cow::Borrowed(&*bytes[usize::from(*byte)]),
+            wide => Cow::Owned(element(constant.dtype, wide)),
+        };
         // A comma follows.
         if lines && column + literal.len() + 1 > WIDTH {
             out.push('\n');
@@ -49,21 +56,21 @@ fn elements(out: &mut String, constant: &Constant) {
     }
 }
 
-fn element(out: &mut String, dtype: DType, bytes: &[u8]) {
+/// An element's literal.
+fn element(dtype: DType, bytes: &[u8]) -> String {
     let word = || i32::from_le_bytes(bytes.try_into().expect("four bytes"));
     match dtype {
-        DType::I8 => write!(out, "{}", bytes[0] as i8),
-        DType::U8 | DType::Bool => write!(out, "{}", bytes[0]),
-        DType::I16 => write!(out, "{}", i16::from_le_bytes([bytes[0], bytes[1]])),
-        DType::I32 if word() == i32::MIN => write!(out, "INT32_MIN"),
-        DType::I32 => write!(out, "{}", word()),
-        DType::F32 => write!(out, "{}", real_text(f32::from_bits(word() as u32))),
+        DType::I8 => (bytes[0] as i8).to_string(),
+        DType::U8 | DType::Bool => bytes[0].to_string(),
+        DType::I16 => i16::from_le_bytes([bytes[0], bytes[1]]).to_string(),
+        DType::I32 if word() == i32::MIN => "INT32_MIN".into(),
+        DType::I32 => word().to_string(),
+        DType::F32 => real_text(f32::from_bits(word() as u32)),
         DType::I64 => match i64::from_le_bytes(bytes.try_into().expect("eight bytes")) {
-            i64::MIN => write!(out, "INT64_MIN"),
-            value => write!(out, "INT64_C({value})"),
+            i64::MIN => "INT64_MIN".into(),
+            value => format!("INT64_C({value})"),
         },
     }
-    .expect("a string");
 }
 
 #[cfg(test)]

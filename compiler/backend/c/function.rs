@@ -23,7 +23,8 @@ pub fn print(
     let (function, used) = tidy(&function);
     let params = function.params.iter().map(|param| &*param.name);
     let names = scope.locals(params.chain(function.names.iter().map(String::as_str)));
-    let mut printer = Printer { function: &function, names, runtime, roots: HashMap::new(), out: String::new() };
+    let mut printer =
+        Printer { function: &function, names, runtime, roots: HashMap::new(), out: String::new() };
     comment(&mut printer.out, 0, doc);
     printer.signature(name);
     printer.out.push_str("{\n");
@@ -94,7 +95,11 @@ impl Printer<'_> {
             format!("{ty} {}", self.name(*var))
         });
         let params: Vec<String> = params.chain(scalars).collect();
-        lines::push(&mut self.out, 0, &format!("TFLC_NOINLINE static void {name}({})", params.join(", ")));
+        lines::push(
+            &mut self.out,
+            0,
+            &format!("TFLC_NOINLINE static void {name}({})", params.join(", ")),
+        );
     }
 
     fn unused_params(&mut self, used: &Used) {
@@ -147,12 +152,10 @@ impl Printer<'_> {
                 let (to, value) = (self.element(*to, at), self.stored(value, dtype));
                 format!("{to} = {value};")
             }
-            Stmt::For { var, from, to, body } => {
-                match self.bulk(*var, from, to, body) {
-                    Some(line) => line,
-                    None => return self.repeat(*var, from, to, body, indent),
-                }
-            }
+            Stmt::For { var, from, to, body } => match self.bulk(*var, from, to, body) {
+                Some(line) => line,
+                None => return self.repeat(*var, from, to, body, indent),
+            },
         };
         lines::push(&mut self.out, indent, &line);
     }
@@ -160,6 +163,11 @@ impl Printer<'_> {
     fn repeat(&mut self, var: Var, from: &Expr, to: &Expr, body: &[Stmt], indent: usize) {
         let name = self.name(var);
         let (from, to) = (self.expr(from).1, self.expr(to).at_least(Binding::Sum));
+        let products =
+            |stmt: &Stmt| matches!(stmt, Stmt::Update(_, Update::Add | Update::WrappingAdd, _));
+        if body.iter().any(products) && !body.iter().any(|stmt| matches!(stmt, Stmt::For { .. })) {
+            lines::push(&mut self.out, indent, "TFLC_UNROLL");
+        }
         let head = format!("for (size_t {name} = {from}; {name} < {to}; ++{name}) {{");
         lines::push(&mut self.out, indent, &head);
         self.block(body, indent + INDENT);
@@ -190,7 +198,9 @@ impl Printer<'_> {
         };
         let size = match (dtype.size(), self.expr(&count)) {
             (1, count) => count.1,
-            (_, count) => format!("{} * sizeof({})", count.at_least(Binding::Product), c_type(dtype)),
+            (_, count) => {
+                format!("{} * sizeof({})", count.at_least(Binding::Product), c_type(dtype))
+            }
         };
         Some(format!("{function}({}, {source}, {size});", self.pointer(*place, &first)))
     }
@@ -240,7 +250,9 @@ impl Printer<'_> {
                 let ty = c_type(dtype);
                 match (dtype, self.expr(value)) {
                     (DType::I32 | DType::F32, value) => value.1,
-                    (DType::Bool, value) => format!("({ty})({} != 0)", value.at_least(Binding::Sum)),
+                    (DType::Bool, value) => {
+                        format!("({ty})({} != 0)", value.at_least(Binding::Sum))
+                    }
                     (_, value) => format!("({ty}){}", value.at_least(Binding::Unary)),
                 }
             }
@@ -265,12 +277,14 @@ impl Printer<'_> {
                 let args: Vec<String> = args.iter().map(|arg| self.expr(arg).1).collect();
                 Spelled(Binding::Atom, self.runtime(intrinsic.name(), args))
             }
-            Expr::ToInt(value) => {
-                Spelled(Binding::Unary, format!("(int32_t){}", self.expr(value).at_least(Binding::Unary)))
-            }
-            Expr::ToIndex(value) => {
-                Spelled(Binding::Unary, format!("(size_t){}", self.expr(value).at_least(Binding::Unary)))
-            }
+            Expr::ToInt(value) => Spelled(
+                Binding::Unary,
+                format!("(int32_t){}", self.expr(value).at_least(Binding::Unary)),
+            ),
+            Expr::ToIndex(value) => Spelled(
+                Binding::Unary,
+                format!("(size_t){}", self.expr(value).at_least(Binding::Unary)),
+            ),
         }
     }
 
@@ -311,7 +325,14 @@ impl Printer<'_> {
     }
 
     /// An operator that groups to the left, and how tightly its right side must bind.
-    fn operator(&mut self, binding: Binding, sign: &str, a: &Expr, b: &Expr, right: Binding) -> Spelled {
+    fn operator(
+        &mut self,
+        binding: Binding,
+        sign: &str,
+        a: &Expr,
+        b: &Expr,
+        right: Binding,
+    ) -> Spelled {
         let (a, b) = (self.expr(a).at_least(binding), self.expr(b).at_least(right));
         Spelled(binding, format!("{a} {sign} {b}"))
     }
@@ -342,8 +363,12 @@ fn is_clamp(low: &Expr, high: &Expr) -> bool {
 fn without(sum: &Expr, counter: Var) -> Option<Expr> {
     match sum {
         Expr::Var(var) if *var == counter => Some(Expr::Index(0)),
-        Expr::Binary(Binary::Add, a, b) if !mentions(b, counter) => Some(without(a, counter)? + &**b),
-        Expr::Binary(Binary::Add, a, b) if !mentions(a, counter) => Some(&**a + without(b, counter)?),
+        Expr::Binary(Binary::Add, a, b) if !mentions(b, counter) => {
+            Some(without(a, counter)? + &**b)
+        }
+        Expr::Binary(Binary::Add, a, b) if !mentions(a, counter) => {
+            Some(&**a + without(b, counter)?)
+        }
         _ => None,
     }
 }

@@ -24,7 +24,9 @@ pub fn push(out: &mut String, indent: usize, code: &str) {
     }
     // A sum of long terms: one on each line.
     let terms = parts(code, &[" + ", " - "]);
-    if terms.len() > 1 && terms.iter().all(|term| (LONG_TERM..=WIDTH - indent).contains(&term.len())) {
+    if terms.len() > 1
+        && terms.iter().all(|term| (LONG_TERM..=WIDTH - indent).contains(&term.len()))
+    {
         return terms.into_iter().for_each(|term| push_line(out, indent, term));
     }
     if let Some((head, inside, tail)) = longest_brackets(code) {
@@ -101,7 +103,9 @@ fn parts<'a>(code: &'a str, separators: &[&str]) -> Vec<&'a str> {
     let mut from = 0;
     for at in 1..code.len() {
         let rest = &code.as_bytes()[at..];
-        if separators.iter().any(|separator| rest.starts_with(separator.as_bytes())) && depth(&code[..at]) == 0 {
+        if separators.iter().any(|separator| rest.starts_with(separator.as_bytes()))
+            && depth(&code[..at]) == 0
+        {
             let end = if rest[0] == b' ' { at } else { at + 1 };
             parts.push(&code[from..end]);
             from = end + 1;
@@ -147,7 +151,8 @@ mod tests {
             "    b, c);".to_string(),
         ];
         assert_eq!(lines(0, &code), expected);
-        let expected = ["f(".to_string(), format!("    {long}"), format!("    + {long} * {long});")];
+        let expected =
+            ["f(".to_string(), format!("    {long}"), format!("    + {long} * {long});")];
         assert_eq!(lines(0, &format!("f({long} + {long} * {long});")), expected);
     }
 }

@@ -38,7 +38,8 @@ pub struct CFiles {
 /// For a program that [`verify`](crate::loop_ir::verify()) rejects.
 pub fn print(program: &Program, banner: &Banner, names: &Names) -> CFiles {
     let mut scope = Scope::new(program, names);
-    let function_names: Vec<String> = program.functions.iter().map(|f| scope.declare(&f.name)).collect();
+    let function_names: Vec<String> =
+        program.functions.iter().map(|f| scope.declare(&f.name)).collect();
     let constant_names: Vec<String> =
         program.constants.iter().map(|c| scope.declare(&c.name.to_lowercase())).collect();
     let mut used = BTreeSet::new();
@@ -128,7 +129,11 @@ fn real_text(value: f32) -> String {
     if value.is_nan() {
         "(0.0f / 0.0f)".into()
     } else if value.is_infinite() {
-        if value < 0.0 { "(-1.0f / 0.0f)".into() } else { "(1.0f / 0.0f)".into() }
+        if value < 0.0 {
+            "(-1.0f / 0.0f)".into()
+        } else {
+            "(1.0f / 0.0f)".into()
+        }
     } else {
         format!("{value:?}f")
     }
@@ -143,7 +148,10 @@ mod tests {
         assert_eq!(ascii("a*/b /*/ ??/ → é\n"), "a* /b / * / ? ?/ -> \\u{e9}\\n");
         let mut out = String::new();
         comment(&mut out, 2, &["one".into(), format!("- {}", "word ".repeat(30))]);
-        assert!(out.starts_with("  /* one\n   * - word ") && out.contains("\n   *   word"), "{out}");
+        assert!(
+            out.starts_with("  /* one\n   * - word ") && out.contains("\n   *   word"),
+            "{out}"
+        );
         assert!(out.lines().all(|line| line.len() <= WIDTH), "{out}");
     }
 

@@ -92,7 +92,11 @@ fn edges(program: &Program, names: &Names, what: &str, borders: &[Border]) -> Ve
             shape: format!("{{{}}}", shape.join(", ")),
             quantized: border.quantization.is_some(),
             scale: real_text(scale),
-            zero_point: if zero_point < 0 { format!("({zero_point})") } else { zero_point.to_string() },
+            zero_point: if zero_point < 0 {
+                format!("({zero_point})")
+            } else {
+                zero_point.to_string()
+            },
             place: place(border.region, &format!("m->{}", array(program, border.region.memory))),
             local: name,
         }
@@ -124,7 +128,8 @@ fn run(program: &Program, functions: &[String], constants: &[String]) -> String 
         let used = |arg: &Arg| matches!(arg, Arg::Region(region) if region.memory == index);
         if program.calls.iter().any(|call| call.args.iter().any(used)) {
             let (ty, name) = (c_type(memory.dtype), describe::memory(&program.memories, index));
-            writeln!(out, "    {ty} *const {name} = m->{};", array(program, index)).expect("a string");
+            writeln!(out, "    {ty} *const {name} = m->{};", array(program, index))
+                .expect("a string");
         }
     }
     if program.calls.is_empty() {
@@ -135,7 +140,9 @@ fn run(program: &Program, functions: &[String], constants: &[String]) -> String 
         let what = format!("{}: {}", describe::operators(&call.layer), call.layer.what);
         comment(&mut out, INDENT, &[what]);
         let args = call.args.iter().map(|arg| match *arg {
-            Arg::Region(region) => place(region, &describe::memory(&program.memories, region.memory)),
+            Arg::Region(region) => {
+                place(region, &describe::memory(&program.memories, region.memory))
+            }
             Arg::Constant(constant) => constants[constant].clone(),
         });
         let scalars = call.scalars.iter().map(|scalar| match scalar {
@@ -144,7 +151,11 @@ fn run(program: &Program, functions: &[String], constants: &[String]) -> String 
             other => unreachable!("{other:?} is no constant scalar"),
         });
         let args: Vec<String> = args.chain(scalars).collect();
-        lines::push(&mut out, INDENT, &format!("{}({});", functions[call.function], args.join(", ")));
+        lines::push(
+            &mut out,
+            INDENT,
+            &format!("{}({});", functions[call.function], args.join(", ")),
+        );
     }
     out
 }

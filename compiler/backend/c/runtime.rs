@@ -19,7 +19,8 @@ pub fn functions(names: &BTreeSet<&'static str>) -> Vec<&'static str> {
         let found = all.iter().position(|(n, _)| *n == name);
         found.unwrap_or_else(|| panic!("tflc_rt.h has no function `{name}`"))
     };
-    let mut open: Vec<usize> = names.iter().map(|name| position(&format!("{PREFIX}{name}"))).collect();
+    let mut open: Vec<usize> =
+        names.iter().map(|name| position(&format!("{PREFIX}{name}"))).collect();
     while let Some(index) = open.pop() {
         if !std::mem::replace(&mut wanted[index], true) {
             open.extend(calls(all[index].1).map(position));
@@ -62,8 +63,12 @@ mod tests {
     fn functions_come_with_what_they_call() {
         let texts = functions(&BTreeSet::from(["requantize"]));
         let names: Vec<_> = texts.iter().map(|text| split(text)[0].0).collect();
-        let expected =
-            ["tflc_shift_left", "tflc_doubling_high_mul", "tflc_rounding_shift_right", "tflc_requantize"];
+        let expected = [
+            "tflc_shift_left",
+            "tflc_doubling_high_mul",
+            "tflc_rounding_shift_right",
+            "tflc_requantize",
+        ];
         assert_eq!(names, expected);
         assert!(texts.iter().all(|text| text.starts_with("/*") && text.ends_with("\n}\n")));
     }

@@ -217,10 +217,15 @@ pub fn window(op: &Operator, taps: [usize; 2], sizes: Sizes) -> Option<Window> {
     };
     match window.output(image) {
         Ok(output) if window.is_sane(image, output) => Some(window),
-        Ok(_) => op.fail(Some(input), Fault {
-            what: format!("a window of {window} is too large for {rows} rows by {columns} columns"),
-            advice: "make the window smaller, or the image",
-        }),
+        Ok(_) => op.fail(
+            Some(input),
+            Fault {
+                what: format!(
+                    "a window of {window} is too large for {rows} rows by {columns} columns"
+                ),
+                advice: "make the window smaller, or the image",
+            },
+        ),
         Err(what) => op.fail(Some(input), Fault::damage(what)),
     }
 }

@@ -85,9 +85,13 @@ pub fn lower_resize_nearest_neighbor(lowering: &mut Lowering, op: &ResizeNearest
         layer.input(0).shape[..].try_into().expect("four dimensions");
     let x = lowering.operand(0, "input");
     let indices = |list: &[usize]| list.iter().map(|&i| i as i32).collect::<Vec<_>>();
-    let rows = lowering.words("rows", "the operand's row for each of the result's", &indices(&op.rows));
-    let columns =
-        lowering.words("columns", "the operand's column for each of the result's", &indices(&op.columns));
+    let rows =
+        lowering.words("rows", "the operand's row for each of the result's", &indices(&op.rows));
+    let columns = lowering.words(
+        "columns",
+        "the operand's column for each of the result's",
+        &indices(&op.columns),
+    );
     let out = lowering.result(0);
     let (output_height, output_width) = (op.rows.len(), op.columns.len());
     lowering.code.repeat("image", 0usize, images, |code, image| {

@@ -132,7 +132,8 @@ impl Nest {
                     let step = self.columns.dilation * channels;
                     let at = (&row + self.columns.position(x, &0usize.into())) * channels + channel;
                     let xs = code.view("xs", self.x, at, last * step + read);
-                    let ws = code.view("ws", self.w, &taps * results + result, last * results + width);
+                    let ws =
+                        code.view("ws", self.w, &taps * results + result, last * results + width);
                     for kx in 0..self.columns.size {
                         self.tap(code, &accumulators, xs, kx * step, ws, kx * results);
                     }
@@ -146,9 +147,17 @@ impl Nest {
     }
 
     /// One tap of each accumulator.
-    fn tap(&self, code: &mut Builder, accumulators: &[Var], xs: Place, x: usize, ws: Place, w: usize) {
-        let shared = (self.multiplier > 1)
-            .then(|| code.name("x_k", load(xs, x) - self.products.offset));
+    fn tap(
+        &self,
+        code: &mut Builder,
+        accumulators: &[Var],
+        xs: Place,
+        x: usize,
+        ws: Place,
+        w: usize,
+    ) {
+        let shared =
+            (self.multiplier > 1).then(|| code.name("x_k", load(xs, x) - self.products.offset));
         for (j, acc) in accumulators.iter().enumerate() {
             let x = shared.clone().unwrap_or_else(|| load(xs, x + j) - self.products.offset);
             code.update(*acc, self.products.update, x * load(ws, w + j));

@@ -32,7 +32,9 @@ pub fn lower_quantize(lowering: &mut Lowering, op: &Quantize) {
                 code.store(out, i, call(Intrinsic::Quantize, args).max(min).min(max));
             });
         }
-        QuantizeSource::Codes { .. } => lower_codes(lowering, op.requantization().expect("codes to codes")),
+        QuantizeSource::Codes { .. } => {
+            lower_codes(lowering, op.requantization().expect("codes to codes"))
+        }
     }
 }
 

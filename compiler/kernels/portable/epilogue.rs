@@ -78,7 +78,13 @@ impl EpilogueCode {
     }
 
     /// Stores the results for the accumulator `x` of channel `channel` as elements `at`.
-    pub fn store(&self, code: &mut Builder, at: impl Into<Expr>, x: impl Into<Expr>, channel: &Expr) {
+    pub fn store(
+        &self,
+        code: &mut Builder,
+        at: impl Into<Expr>,
+        x: impl Into<Expr>,
+        channel: &Expr,
+    ) {
         let (at, x) = (at.into(), x.into());
         // What each chain has come to behind each of its stages.
         let mut values: Vec<Vec<Expr>> = Vec::new();

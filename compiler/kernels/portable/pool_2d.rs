@@ -21,7 +21,13 @@ pub fn lower_max(lowering: &mut Lowering, op: &MaxPool2d) {
     lower(lowering, &op.window, &op.epilogue, lowest, Update::Max);
 }
 
-fn lower(lowering: &mut Lowering, window: &Window, epilogue: &Epilogue, start: i32, update: Update) {
+fn lower(
+    lowering: &mut Lowering,
+    window: &Window,
+    epilogue: &Epilogue,
+    start: i32,
+    update: Update,
+) {
     let layer = lowering.layer;
     let (input, output) = (&layer.input(0).shape, &layer.output().shape);
     let channels = input[3];

@@ -49,7 +49,9 @@ impl Products {
     ) -> Self {
         let layer = lowering.layer;
         let Offsets { zero_point, padding_value, weight_offset } = offsets;
-        let foldable = layer.constant(1).filter(|_| layer.node.inputs.len() < 3 || layer.constant(2).is_some());
+        let foldable = layer
+            .constant(1)
+            .filter(|_| layer.node.inputs.len() < 3 || layer.constant(2).is_some());
         let offset = match foldable {
             Some(_) => padding_value.unwrap_or(0),
             None => zero_point,

@@ -42,7 +42,8 @@ impl Axis {
     /// The results whose taps are all inside: from the first, up to but not including the second.
     pub fn inside(&self) -> (usize, usize) {
         let first = self.before.div_ceil(self.stride).min(self.output);
-        let last = (self.input + self.before).checked_sub(self.reach()).map(|x| x / self.stride + 1);
+        let last =
+            (self.input + self.before).checked_sub(self.reach()).map(|x| x / self.stride + 1);
         (first, last.unwrap_or(0).clamp(first, self.output))
     }
 
