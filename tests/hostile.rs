@@ -5,6 +5,7 @@
 //! begin. Half are files with damaged bytes, half are descriptions with damaged fields, so that the
 //! damage gets past the reader.
 
+#[allow(dead_code, reason = "only the files are of use here")]
 #[path = "support/golden.rs"]
 mod golden;
 #[path = "support/model_builder.rs"]

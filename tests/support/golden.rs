@@ -1,6 +1,4 @@
 //! Golden cases: inputs and the reference kernels' outputs, as JSON beside each model.
-// Each test uses a part of it.
-#![allow(dead_code)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
