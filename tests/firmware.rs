@@ -4,14 +4,17 @@
 
 #[path = "support/firmware.rs"]
 mod firmware;
+#[allow(dead_code)]
 #[path = "support/golden.rs"]
 mod golden;
 #[path = "support/parallel.rs"]
 mod parallel;
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
 
-use firmware::{Board, Lang, Loaded};
+use firmware::{file, script, Board, Lang, Loaded};
 
 const K: usize = 1 << 10;
 const M: usize = 1 << 20;
@@ -31,7 +34,7 @@ const BOARDS: [Board; 8] = [
 
 #[test]
 fn models_are_exact_on_every_core() {
-    let all = std::env::var("TFLC_FIRMWARE").is_ok_and(|value| value == "all");
+    let all = all();
     // Without the rest: one core in Rust, whose library takes half a minute to build where it isn't
     // installed, and the most different ones in C.
     let quick = |board: &Board, lang| match lang {
@@ -73,7 +76,8 @@ fn models_are_exact_on_every_core() {
 
     // The longest first, so that no core is left idle in the end.
     programs.retain(|(_, _, group)| !group.is_empty());
-    programs.sort_by_key(|(_, lang, group)| (*lang == Lang::C, usize::MAX - group.len()));
+    let size = |group: &[&Loaded]| group.iter().map(|model| model.flash()).sum::<usize>();
+    programs.sort_by_key(|(_, lang, group)| (*lang == Lang::C, usize::MAX - size(group)));
     let failures = parallel::map(&programs, |(board, lang, group)| {
         let at = format!("{} in {lang:?} on {}", board.target, board.name);
         let begin = std::time::Instant::now();
@@ -90,4 +94,88 @@ fn models_are_exact_on_every_core() {
     });
     let failures = failures.concat();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// With `UPDATE_GOLDEN=1`, writes the files instead of comparing them.
+#[test]
+fn checked_in_files_are_current() {
+    for (folder, out) in [("rust", "src/digits_conv.rs"), ("c", "digits_conv.c")] {
+        let mut tflc = Command::new(env!("CARGO_BIN_EXE_tflc"));
+        tflc.current_dir(file(folder)).arg("../../models/digits_conv.tflite");
+        tflc.args(["--target", "cortex-m4", "-o", out]);
+        if std::env::var_os("UPDATE_GOLDEN").is_none() {
+            tflc.arg("--check");
+        }
+        succeed(&mut tflc);
+    }
+}
+
+#[test]
+fn examples_run() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("examples");
+    std::fs::create_dir_all(&folder).expect("can be made");
+    for (lang, files) in
+        [(Lang::Rust, ["rust/src/main.rs"].as_slice()), (Lang::C, &["c/main.c", "c/digits_conv.c"])]
+    {
+        for target in ["cortex-m4", "rv32imc"] {
+            if !all() && (lang, target) == (Lang::Rust, "rv32imc") {
+                continue;
+            }
+            if let Some(missing) = firmware::missing(target, lang) {
+                eprintln!("left out: the example in {lang:?} for {target}, for want of {missing}");
+                continue;
+            }
+            let program = folder.join(format!("{lang:?}-{target}.elf"));
+            succeed(
+                script("build.sh")
+                    .arg(target)
+                    .arg(&program)
+                    .args(files.iter().map(|name| file(name))),
+            );
+            let words = succeed(script("run.sh").arg(target).arg(&program));
+            assert!(words.ends_with("It is a 3.\n"), "{words}");
+        }
+    }
+}
+
+/// What the README says, on a copy of the folder.
+#[test]
+fn examples_build_with_cargo_and_make() {
+    if !all() {
+        return;
+    }
+    if let Some(missing) = firmware::missing("cortex-m4", Lang::C)
+        .or_else(|| firmware::missing("cortex-m4", Lang::Rust))
+    {
+        return eprintln!("left out: the example in C, for want of {missing}");
+    }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("copied");
+    std::fs::create_dir_all(&folder).expect("can be made");
+    for part in ["boards", "c", "rust"] {
+        succeed(Command::new("cp").arg("-r").arg(file(part)).arg(&folder));
+    }
+    let words = succeed(Command::new("make").current_dir(folder.join("c")).arg("run"));
+    assert!(words.ends_with("It is a 3.\n"), "{words}");
+    let installed = succeed(script("sysroot.sh").arg("cortex-m4")).trim() == "rustc";
+    let cargo = if installed { "cargo".into() } else { folder.join("rust/cargo.sh") };
+    let mut cargo = Command::new(cargo);
+    cargo
+        .current_dir(folder.join("rust"))
+        .args(["run", "--release"])
+        .env("CARGO_TARGET_DIR", folder.join("target"));
+    let words = succeed(&mut cargo);
+    assert!(words.ends_with("It is a 3.\n"), "{words}");
+}
+
+fn all() -> bool {
+    std::env::var("TFLC_FIRMWARE").is_ok_and(|value| value == "all")
+}
+
+/// What a command that succeeds prints: semihosting goes to stderr.
+fn succeed(command: &mut Command) -> String {
+    let output = command.output().expect("can be run");
+    let words = [output.stdout, output.stderr].concat();
+    let words = String::from_utf8_lossy(&words).into_owned();
+    assert!(output.status.success(), "{command:?}\n{words}");
+    words
 }

@@ -21,7 +21,7 @@ tools=arm-none-eabi- core=count
 case $target in
     # The M4 board runs code for a Cortex-M0 and has more memory than a board with one.
     cortex-m0|cortex-m0plus) default=mps2-an386 core=m0p ;;
-    cortex-m3) default=mps2-an385 ;;
+    cortex-m3) default=mps2-an385 core=m3 ;;
     cortex-m4) default=mps2-an386 core=m4 ;;
     cortex-m7) default=mps2-an500 ;;
     cortex-m33) default=mps2-an505 core=m33 ;;

@@ -4,13 +4,11 @@
  *
  * How to use it:
  *
- *     static digits_float_io_t digits_float_io;      all the memory; needs no initialization
+ *     static digits_float_io_t digits_float_io;
  *
- *     float *input = digits_float_io_input(&digits_float_io);
- *     (write DIGITS_FLOAT_IO_INPUT_LEN elements)
+ *     float *input = digits_float_io_input(&digits_float_io);      // write DIGITS_FLOAT_IO_INPUT_LEN elements
  *     digits_float_io_run(&digits_float_io);
- *     const float *output = digits_float_io_output(&digits_float_io);
- *     (read DIGITS_FLOAT_IO_OUTPUT_LEN elements)
+ *     const float *output = digits_float_io_output(&digits_float_io);      // read DIGITS_FLOAT_IO_OUTPUT_LEN elements
  */
 #ifndef TFLC_DIGITS_FLOAT_IO_H
 #define TFLC_DIGITS_FLOAT_IO_H

@@ -204,11 +204,11 @@ fn run_in(
     build.env("BOARD", board.name).arg(board.target).arg(&program);
     match lang {
         Lang::Rust => {
-            build.arg(firmware("checks/check.rs")).env("MODELS", write_rust(folder, models));
+            build.arg(file("checks/check.rs")).env("MODELS", write_rust(folder, models));
         }
         Lang::C => {
             build
-                .arg(firmware("checks/check.c"))
+                .arg(file("checks/check.c"))
                 .args(write_c(folder, models))
                 .arg(format!("-I{}", folder.display()));
         }
@@ -293,13 +293,14 @@ fn write_c(folder: &Path, models: &[&Loaded]) -> Vec<PathBuf> {
 
 /// One of the scripts, which keep what they build once in cargo's folder.
 pub fn script(name: &str) -> Command {
-    let mut command = Command::new(firmware(name));
+    let mut command = Command::new(file(name));
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("firmware");
     command.env("TFLC_FIRMWARE_CACHE", cache);
     command
 }
 
-fn firmware(name: &str) -> PathBuf {
+/// A file of `tests/firmware`.
+pub fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/firmware").join(name)
 }
 

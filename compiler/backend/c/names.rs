@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::runtime;
 use crate::loop_ir::Program;
 
 /// The name of a model in C.
@@ -68,7 +69,8 @@ pub struct Scope(HashSet<String>);
 impl Scope {
     /// The scope of a file with that prefix: what its header declares is taken.
     pub fn new(program: &Program, names: &Names) -> Scope {
-        let mut taken: HashSet<String> = RESERVED.iter().map(|name| name.to_string()).collect();
+        let reserved = RESERVED.iter().copied().chain(runtime::names());
+        let mut taken: HashSet<String> = reserved.map(String::from).collect();
         let prefix = names.prefix();
         taken.extend(["t", "run", "reset"].map(|name| format!("{prefix}_{name}")));
         for (what, borders) in [("input", &program.inputs), ("output", &program.outputs)] {
@@ -103,7 +105,7 @@ impl Scope {
     }
 
     fn is_taken(&self, name: &str) -> bool {
-        name.starts_with("tflc_") || self.0.contains(name)
+        self.0.contains(name)
     }
 }
 

@@ -29,6 +29,11 @@ pub fn functions(names: &BTreeSet<&'static str>) -> Vec<&'static str> {
     all.into_iter().zip(wanted).filter(|(_, wanted)| *wanted).map(|((_, text), _)| text).collect()
 }
 
+/// The names of all functions.
+pub fn names() -> Vec<&'static str> {
+    split(HEADER).into_iter().map(|(name, _)| name).collect()
+}
+
 /// Name and text of each function, with the comment above it.
 fn split(header: &str) -> Vec<(&str, &str)> {
     let paragraphs = header.split("\n}\n").map(|text| text.trim_start_matches('\n'));

@@ -15,5 +15,9 @@ fn main() {
     };
     println!("cargo::rustc-link-arg=-L{}", boards.display());
     println!("cargo::rustc-link-arg=-T{board}.ld");
+    // Of the two that GNU's linker for RISC-V knows.
+    if board == "virt" && env::var_os("CARGO_TARGET_RISCV32IMC_UNKNOWN_NONE_ELF_LINKER").is_some() {
+        println!("cargo::rustc-link-arg=-melf32lriscv");
+    }
     println!("cargo::rerun-if-changed={}", boards.display());
 }
