@@ -22,7 +22,7 @@ use tflc::ir::{self, Graph};
 use tflc::loop_ir::{self, Machine, Program};
 use tflc::ops::{DType, Value};
 use tflc::target::Target;
-use tflc::{passes, plan};
+use tflc::{harness, passes, plan};
 
 /// How many models are drawn.
 const MODELS: u64 = 1500;
@@ -195,18 +195,12 @@ fn compare(
         let outputs = run(inputs);
         for (o, (output, expected)) in outputs.iter().zip(expected).enumerate() {
             if output.ty != expected.ty {
-                return Err(format!(
-                    "case {i}, output {o} is {} instead of {}",
-                    output.ty, expected.ty
-                ));
+                let (ours, theirs) = (&output.ty, &expected.ty);
+                return Err(format!("case {i}, output {o} is {ours} instead of {theirs}"));
             }
-            let size = output.ty.dtype.size();
-            let (ours, theirs) = (output.bytes.chunks(size), expected.bytes.chunks(size));
-            if let Some((at, (ours, theirs))) =
-                ours.zip(theirs).enumerate().find(|(_, (a, b))| a != b)
-            {
+            if let Some((at, expected, found)) = harness::compare(expected, output) {
                 return Err(format!(
-                    "case {i}, output {o}, element {at} is {ours:?} instead of {theirs:?}"
+                    "case {i}, output {o}: element {at} is {found} instead of {expected}"
                 ));
             }
         }
