@@ -329,7 +329,7 @@ fn places_that_cannot_be_written() {
         ("out", "must end in .rs"),
         ("out.txt", "must end in .rs"),
         ("out.RS", "must end in .rs"),
-        ("", "a value is required for '--output <OUT.rs>'"),
+        ("", "a value is required for '--output <OUT.rs|OUT.c>'"),
         (".rs", "must end in .rs"),
         ("missing/out.rs", "there is no folder missing to write missing/out.rs to"),
         ("file/out.rs", "file"),

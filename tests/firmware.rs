@@ -114,9 +114,10 @@ fn checked_in_files_are_current() {
 fn examples_run() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("examples");
     std::fs::create_dir_all(&folder).expect("can be made");
-    for (lang, files) in
-        [(Lang::Rust, ["rust/src/main.rs"].as_slice()), (Lang::C, &["c/main.c", "c/digits_conv.c"])]
-    {
+    for (lang, files) in [
+        (Lang::Rust, ["rust/src/main.rs"].as_slice()),
+        (Lang::C, ["c/main.c", "c/digits_conv.c"].as_slice()),
+    ] {
         for target in ["cortex-m4", "rv32imc"] {
             if !all() && (lang, target) == (Lang::Rust, "rv32imc") {
                 continue;

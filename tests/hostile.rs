@@ -40,7 +40,7 @@ const MODELS: u64 = 24_000;
 /// How long a processor may be busy with one, in seconds.
 const MAX_SECONDS: f64 = 2.0;
 /// How much memory one may take, in bytes.
-const MAX_MEMORY: usize = 600 << 20;
+const MAX_MEMORY: usize = 400 << 20;
 /// Up to so many steps a model that still compiles is run.
 const MAX_WORK: u64 = 30_000;
 

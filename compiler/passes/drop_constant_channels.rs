@@ -11,15 +11,12 @@ use crate::ir::{Graph, Node, TensorId};
 use crate::ops::{Chain, DType, Epilogue, Mul, Op, Stage, TensorType, Value};
 use crate::target::Target;
 
-/// Models with more channels in all are left as they are: they take none for what they are.
+/// Models with more channels in all are left as they are: theirs are hardly channels.
 const MAX_CHANNELS: usize = 1 << 20;
 
 /// Drops constant channels.
 pub fn run(graph: &mut Graph, _: &Target) {
-    let mut channels = Channels::new(graph);
-    if channels.ranges.len() > MAX_CHANNELS {
-        return;
-    }
+    let Some(mut channels) = Channels::new(graph) else { return };
     for node in &graph.nodes {
         channels.visit(graph, node);
     }
@@ -65,7 +62,8 @@ struct Kept {
 }
 
 impl Channels {
-    fn new(graph: &Graph) -> Self {
+    /// All channels, with nothing known of them; `None` if they are too many.
+    fn new(graph: &Graph) -> Option<Self> {
         let mut count = 0;
         let first = (graph.tensors.iter()).map(|(_, tensor)| {
             let here = tensor.constant.is_none()
@@ -78,12 +76,12 @@ impl Channels {
             here.then_some(first)
         });
         let first: Vec<_> = first.collect();
-        Channels {
+        (count <= MAX_CHANNELS).then(|| Channels {
             first,
             ranges: vec![DType::I8.range(); count],
             parent: (0..count).collect(),
             blocked: vec![false; count],
-        }
+        })
     }
 
     fn of(&self, graph: &Graph, id: TensorId) -> std::ops::Range<usize> {

@@ -130,7 +130,8 @@ fn conv_2d_0(
     for y in 0..8usize {
         let ky_from = 1usize.saturating_sub(y);
         let ky_to = 9usize.saturating_sub(y).min(3);
-        for x in 0..8usize {
+        for border in 0..2usize {
+            let x = border + border.min(1) * 6;
             let kx_from = 1usize.saturating_sub(x);
             let kx_to = 9usize.saturating_sub(x).min(3);
             let taps = kx_to - kx_from;
@@ -150,6 +151,56 @@ fn conv_2d_0(
                     let Some(w2) = slice(weights, (first + 2) * 9 + tap, taps) else { return };
                     let Some(w3) = slice(weights, (first + 3) * 9 + tap, taps) else { return };
                     for k in 0..taps {
+                        let x_k = xs[k] as i32 + 128;
+                        acc0 += x_k * w0[k] as i8 as i32;
+                        acc1 += x_k * w1[k] as i8 as i32;
+                        acc2 += x_k * w2[k] as i8 as i32;
+                        acc3 += x_k * w3[k] as i8 as i32;
+                    }
+                }
+                let scaled = requantize_down(
+                    acc0,
+                    get(multipliers, first),
+                    get(shifts, first) as u32,
+                ) - 127;
+                set(output, pixel + first, scaled.clamp(-127, 127) as i8);
+                let scaled_2 = requantize_down(
+                    acc1,
+                    get(multipliers, first + 1),
+                    get(shifts, first + 1) as u32,
+                ) - 127;
+                set(output, pixel + first + 1, scaled_2.clamp(-127, 127) as i8);
+                let scaled_3 = requantize_down(
+                    acc2,
+                    get(multipliers, first + 2),
+                    get(shifts, first + 2) as u32,
+                ) - 127;
+                set(output, pixel + first + 2, scaled_3.clamp(-127, 127) as i8);
+                let scaled_4 = requantize_down(
+                    acc3,
+                    get(multipliers, first + 3),
+                    get(shifts, first + 3) as u32,
+                ) - 127;
+                set(output, pixel + first + 3, scaled_4.clamp(-127, 127) as i8);
+            }
+        }
+        for x in 1..7 {
+            let pixel = (y * 8 + x) * 16;
+            for block in 0..4 {
+                let first = block * 4;
+                let mut acc0 = get(bias, first);
+                let mut acc1 = get(bias, first + 1);
+                let mut acc2 = get(bias, first + 2);
+                let mut acc3 = get(bias, first + 3);
+                for ky in ky_from..ky_to {
+                    let row = (y + ky - 1) * 8;
+                    let Some(xs) = window::<_, 3>(input, row + x - 1) else { return };
+                    let tap = ky * 3;
+                    let Some(w0) = window::<_, 3>(weights, first * 9 + tap) else { return };
+                    let Some(w1) = window::<_, 3>(weights, (first + 1) * 9 + tap) else { return };
+                    let Some(w2) = window::<_, 3>(weights, (first + 2) * 9 + tap) else { return };
+                    let Some(w3) = window::<_, 3>(weights, (first + 3) * 9 + tap) else { return };
+                    for k in 0..3 {
                         let x_k = xs[k] as i32 + 128;
                         acc0 += x_k * w0[k] as i8 as i32;
                         acc1 += x_k * w1[k] as i8 as i32;
@@ -337,8 +388,8 @@ fn fully_connected_5(
     bias: &[i32; 10],
     output: &mut [i8; 10],
 ) {
-    for block in 0..2 {
-        let first = block * 4;
+    for block in 0..3usize {
+        let first = (block * 4).min(6);
         let mut acc0 = get(bias, first);
         let mut acc1 = get(bias, first + 1);
         let mut acc2 = get(bias, first + 2);
@@ -363,19 +414,6 @@ fn fully_connected_5(
         let scaled_4 = requantize_down(acc3, 1280968235, 8) + 29;
         set(output, first + 3, scaled_4.clamp(-128, 127) as i8);
     }
-    let mut acc0 = bias[8];
-    let mut acc1 = bias[9];
-    let Some(w0) = window::<_, 32>(weights, 256) else { return };
-    let Some(w1) = window::<_, 32>(weights, 288) else { return };
-    for k in 0..32 {
-        let x_k = input[k] as i32;
-        acc0 += x_k * w0[k] as i8 as i32;
-        acc1 += x_k * w1[k] as i8 as i32;
-    }
-    let scaled = requantize_down(acc0, 1280968235, 8) + 29;
-    output[8] = scaled.clamp(-128, 127) as i8;
-    let scaled_2 = requantize_down(acc1, 1280968235, 8) + 29;
-    output[9] = scaled_2.clamp(-128, 127) as i8;
 }
 
 /// SOFTMAX: i8[1x10] → i8[1x10].
@@ -396,9 +434,8 @@ fn softmax_6(input: &[i8; 10], exponentials: &[i32; 256], output: &mut [i8; 10])
                 12,
             );
     }
-    let total = sum.max(0);
-    let scale = reciprocal(total);
-    let shift = 35 - leading_zeros(total) as i32;
+    let scale = reciprocal(sum);
+    let shift = 35 - leading_zeros(sum) as i32;
     for k in 0..10 {
         output[k] = (rounding_shift_right(
             doubling_high_mul(
@@ -507,13 +544,15 @@ fn set<T>(elements: &mut [T], at: usize, value: T) {
 /// The `N` elements from `at` on, if there are as many.
 #[inline(always)]
 fn window<T, const N: usize>(elements: &[T], at: usize) -> Option<&[T; N]> {
-    elements.get(at..)?.first_chunk()
+    // A sum that wrapped would be less than `at`, and no range.
+    elements.get(at..at.wrapping_add(N))?.first_chunk()
 }
 
 /// The `len` elements from `at` on, if there are as many.
 #[inline(always)]
 fn slice<T>(elements: &[T], at: usize, len: usize) -> Option<&[T]> {
-    elements.get(at..)?.get(..len)
+    // A sum that wrapped would be less than `at`, and no range.
+    elements.get(at..at.wrapping_add(len))
 }
 
 /// What lies before the `N` elements from `at` on, those, and what lies behind them, if there are

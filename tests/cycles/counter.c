@@ -282,7 +282,8 @@ static void translated(plugin_id id, block_of_qemu *from)
             if (before && (block->begins || insn.address == begin || insn.address == end)) break;
             block->begins |= insn.address == begin;
             block->ends |= insn.address == end;
-            block->cycles += insn.cycles - (before && overlaps(before, &insn));
+            block->cycles += insn.cycles;
+            if (before && overlaps(before, &insn)) block->cycles--;
             block->kinds[insn.kind]++;
             block->insns[block->length++] = insn;
         }

@@ -33,6 +33,12 @@
 #else
 #define TFLC_NOINLINE
 #endif
+/* Innermost loops of sums: other compilers than gcc unroll them by themselves. */
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 8
+#define TFLC_UNROLL _Pragma("GCC unroll 4")
+#else
+#define TFLC_UNROLL
+#endif
 
 /* a + b modulo 2^32. */
 static inline int32_t tflc_wrapping_add(int32_t a, int32_t b)
@@ -174,6 +180,7 @@ TFLC_NOINLINE static void conv_2d_0(
                     const int8_t *w1 = &weights[(first + 1) * 9 + tap];
                     const int8_t *w2 = &weights[(first + 2) * 9 + tap];
                     const int8_t *w3 = &weights[(first + 3) * 9 + tap];
+                    TFLC_UNROLL
                     for (size_t k = 0; k < taps; ++k) {
                         const int32_t x_k = xs[k] + 128;
                         acc0 += x_k * w0[k];
@@ -212,6 +219,7 @@ TFLC_NOINLINE static void conv_2d_0(
                     const int8_t *w1 = &weights[(first + 1) * 9 + tap];
                     const int8_t *w2 = &weights[(first + 2) * 9 + tap];
                     const int8_t *w3 = &weights[(first + 3) * 9 + tap];
+                    TFLC_UNROLL
                     for (size_t k = 0; k < 3; ++k) {
                         const int32_t x_k = xs[k] + 128;
                         acc0 += x_k * w0[k];
@@ -292,6 +300,7 @@ TFLC_NOINLINE static void conv_2d_2(
                     const int8_t *w1 = &weights[(first + 1) * 144 + tap];
                     const int8_t *w2 = &weights[(first + 2) * 144 + tap];
                     const int8_t *w3 = &weights[(first + 3) * 144 + tap];
+                    TFLC_UNROLL
                     for (size_t k = 0; k < 48; ++k) {
                         const int32_t x_k = xs[k];
                         acc0 += x_k * w0[k];
@@ -333,6 +342,7 @@ TFLC_NOINLINE static void fully_connected_4(
         const int8_t *w1 = &weights[(first + 1) * 128];
         const int8_t *w2 = &weights[(first + 2) * 128];
         const int8_t *w3 = &weights[(first + 3) * 128];
+        TFLC_UNROLL
         for (size_t k = 0; k < 128; ++k) {
             const int32_t x_k = xs[k];
             acc0 += x_k * w0[k];
@@ -367,6 +377,7 @@ TFLC_NOINLINE static void fully_connected_5(
         const int8_t *w1 = &weights[(first + 1) * 32];
         const int8_t *w2 = &weights[(first + 2) * 32];
         const int8_t *w3 = &weights[(first + 3) * 32];
+        TFLC_UNROLL
         for (size_t k = 0; k < 32; ++k) {
             const int32_t x_k = xs[k];
             acc0 += x_k * w0[k];
@@ -396,6 +407,7 @@ TFLC_NOINLINE static void softmax_6(
         highest = tflc_max(highest, xs[k]);
     }
     int32_t sum = 0;
+    TFLC_UNROLL
     for (size_t k = 0; k < 10; ++k) {
         sum += tflc_rounding_shift_right(exponentials[(size_t)tflc_max(highest - xs[k], 0)], 12);
     }

@@ -4,13 +4,11 @@
  *
  * How to use it:
  *
- *     static digits_conv_t digits_conv;      all the memory; needs no initialization
+ *     static digits_conv_t digits_conv;
  *
- *     int8_t *input = digits_conv_input(&digits_conv);
- *     (write DIGITS_CONV_INPUT_LEN elements)
+ *     int8_t *input = digits_conv_input(&digits_conv);      // write DIGITS_CONV_INPUT_LEN elements
  *     digits_conv_run(&digits_conv);
- *     const int8_t *output = digits_conv_output(&digits_conv);
- *     (read DIGITS_CONV_OUTPUT_LEN elements)
+ *     const int8_t *output = digits_conv_output(&digits_conv);      // read DIGITS_CONV_OUTPUT_LEN elements
  */
 #ifndef TFLC_DIGITS_CONV_H
 #define TFLC_DIGITS_CONV_H
@@ -24,14 +22,14 @@ extern "C" {
 /* The input, 'serving_default_image:0': elements, and dimensions with the outermost first. */
 #define DIGITS_CONV_INPUT_LEN 64
 #define DIGITS_CONV_INPUT_SHAPE {1, 8, 8, 1}
-/* The code q of the input stands for DIGITS_CONV_INPUT_SCALE * (q - DIGITS_CONV_INPUT_ZERO_POINT). */
+/* Its code q stands for DIGITS_CONV_INPUT_SCALE * (q - DIGITS_CONV_INPUT_ZERO_POINT). */
 #define DIGITS_CONV_INPUT_SCALE 0.003921569f
 #define DIGITS_CONV_INPUT_ZERO_POINT (-128)
 
 /* The output, 'StatefulPartitionedCall:0': elements, and dimensions with the outermost first. */
 #define DIGITS_CONV_OUTPUT_LEN 10
 #define DIGITS_CONV_OUTPUT_SHAPE {1, 10}
-/* The code q of the output stands for DIGITS_CONV_OUTPUT_SCALE * (q - DIGITS_CONV_OUTPUT_ZERO_POINT). */
+/* Its code q stands for DIGITS_CONV_OUTPUT_SCALE * (q - DIGITS_CONV_OUTPUT_ZERO_POINT). */
 #define DIGITS_CONV_OUTPUT_SCALE 0.00390625f
 #define DIGITS_CONV_OUTPUT_ZERO_POINT (-128)
 

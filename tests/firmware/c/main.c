@@ -21,11 +21,13 @@ static const char image[] =
     "  =##=  ";
 static const char shades[] = " .:-=+*#%@";
 
-/* The code of a shade; the model was trained on pixels from 0 to 1. Evaluated by the compiler: no
- * floating point is left in the program. */
-#define CODE(shade) \
-    (int8_t)((int)((shade) / 9.0f / DIGITS_CONV_INPUT_SCALE + 0.5f) + DIGITS_CONV_INPUT_ZERO_POINT)
-static const int8_t codes[] = { CODE(0), CODE(1), CODE(2), CODE(3), CODE(4), CODE(5), CODE(6), CODE(7), CODE(8), CODE(9) };
+/* The code of a real number; the model was trained on pixels from 0 to 1. A sensor that gives integers
+ * needs no floating point for this: a table does it, or a shift. */
+static int8_t quantize(float real)
+{
+    int code = (int)(real / DIGITS_CONV_INPUT_SCALE + 0.5f) + DIGITS_CONV_INPUT_ZERO_POINT;
+    return (int8_t)code;
+}
 
 /* All of the model's memory, where the linker counts it. */
 static digits_conv_t model;
@@ -38,7 +40,7 @@ int main(void)
         int shade = 9;
         while (shade > 0 && shades[shade] != image[i])
             shade--;
-        input[i] = codes[shade];
+        input[i] = quantize((float)shade / 9.0f);
     }
     digits_conv_run(&model);
 

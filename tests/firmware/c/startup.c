@@ -43,10 +43,12 @@ __attribute__((used)) static void start(void)
 void reset(void) { start(); }
 
 /* Where the stack begins, the reset handler, and 14 exceptions, none of which should occur. */
-__attribute__((section(".vectors"), used)) static void *const vectors[16] = {
-    __stack_top, (void *)reset,
-    (void *)fault, (void *)fault, (void *)fault, (void *)fault, (void *)fault, (void *)fault, (void *)fault,
-    (void *)fault, (void *)fault, (void *)fault, (void *)fault, (void *)fault, (void *)fault, (void *)fault,
+__attribute__((section(".vectors"), used)) static const struct {
+    uint32_t *stack;
+    void (*handlers[15])(void);
+} vectors = {
+    __stack_top,
+    { reset, fault, fault, fault, fault, fault, fault, fault, fault, fault, fault, fault, fault, fault, fault },
 };
 
 #elif defined(__riscv)
