@@ -259,7 +259,7 @@ fn a_model_that_may_not_be_read() {
     use std::os::unix::fs::PermissionsExt;
     let folder = Folder::new("permission");
     let model = folder.model("digits_conv");
-    fs::set_permissions(&model, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&model, fs::Permissions::from_mode(0o0)).unwrap();
     if fs::read(&model).is_ok() {
         return eprintln!("this user may read everything; left out");
     }
