@@ -1,6 +1,7 @@
 //! Generated Rust: builds without a warning, computes the reference kernels' bytes, keeps no panic
 //! in machine code, and is the same on every machine.
 
+#[allow(dead_code, reason = "some of it is for other tests")]
 #[path = "support/golden.rs"]
 mod golden;
 #[path = "support/parallel.rs"]
