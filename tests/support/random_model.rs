@@ -537,9 +537,11 @@ impl Draw {
         let spread = self.spread(input) * self.spread(weights) * f64::from(terms).sqrt();
         let (mut scale, zero_point) = self.quantization_for(spread);
         if self.rng.chance(6) {
-            // A factor of about one, which leaves sums of 32 bits as large as they are.
+            // A factor of about one, which leaves sums of 32 bits as large as they are, or one
+            // whose left shift takes even small sums out of 32 bits.
             let one = self.quantization_of(input).0 * self.quantization_of(weights).0;
-            scale = one * self.rng.real(-2.0, 2.0).exp2() as f32;
+            let off = if self.rng.chance(50) { (-2.0, 2.0) } else { (-14.0, -8.0) };
+            scale = one * self.rng.real(off.0, off.1).exp2() as f32;
         }
         self.result(shape, (scale, zero_point))
     }
@@ -778,6 +780,8 @@ impl Draw {
             }
             false => self.activations(Some(rank)),
         };
+        // TFLite can't do others.
+        (self.quantization_of(input).0 > 1e-6).then_some(())?;
         let output = self.result(&self.shape_of(input), (1.0 / 256.0, -128));
         let beta = if self.rng.chance(70) { 1.0 } else { self.rng.real(0.1, 4.0) as f32 };
         self.operator(builtin::SOFTMAX, &[input], output, SoftmaxOptions { beta });
