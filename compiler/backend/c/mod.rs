@@ -4,6 +4,7 @@
 //! Function bodies and constants are printed here; `templates/model.c.tera` and `model.h.tera`
 //! hold what stands around them.
 
+mod assembly;
 mod constants;
 mod function;
 mod lines;
@@ -45,7 +46,11 @@ pub fn print(program: &Program, banner: &Banner, names: &Names) -> CFiles {
     let mut used = BTreeSet::new();
     let functions: Vec<String> = (program.functions.iter().zip(&function_names).enumerate())
         .map(|(index, (function, name))| {
-            function::print(function, name, &function_doc(program, index), &scope, &mut used)
+            let doc = function_doc(program, index);
+            match function.assembly() {
+                Some(routine) => assembly::print(function, routine, name, &doc),
+                None => function::print(function, name, &doc, &scope, &mut used),
+            }
         })
         .collect();
     let constants: Vec<String> = (program.constants.iter().zip(&constant_names))
@@ -63,6 +68,8 @@ pub fn print(program: &Program, banner: &Banner, names: &Names) -> CFiles {
     context.insert("macs", &text::thousands(banner.macs));
     context.insert("constant_bytes", &text::thousands(program.constant_bytes() as u64));
     context.insert("ram", &text::thousands(program.ram() as u64));
+    let has_assembly = program.functions.iter().any(|function| function.assembly().is_some());
+    context.insert("has_assembly", &has_assembly);
     context.insert("layers", &program.calls.len());
     context.insert("table", &text::table(&rows, [false, false, false, true, false]));
     context.insert("runtime", &runtime::functions(&used));
