@@ -96,7 +96,14 @@ impl Recipe {
     pub fn in_place(&self, graph: &Graph, node: &Node) -> Vec<usize> {
         match self {
             Recipe::Portable => in_place(graph, node),
-            Recipe::Dsp(_) => Vec::new(),
+            Recipe::Dsp(kernel) => {
+                let same = graph.tensors[node.inputs[0]].ty == graph.tensors[node.outputs[0]].ty;
+                if kernel.in_place && same {
+                    vec![0]
+                } else {
+                    Vec::new()
+                }
+            }
         }
     }
 
@@ -195,6 +202,11 @@ impl<'a> Lowering<'a> {
     pub fn words(&mut self, name: &str, doc: &str, words: &[i32]) -> Place {
         let ty = TensorType::new(DType::I32, [words.len()]);
         self.constant(name, doc.to_string(), Value::from_ints(ty, words.iter().copied()))
+    }
+
+    /// A parameter called `name` for what is bound to it.
+    pub fn place(&mut self, name: &str, binding: Binding, ty: &TensorType, access: Access) {
+        self.bind(binding, name, ty, access);
     }
 
     fn bind(&mut self, binding: Binding, name: &str, ty: &TensorType, access: Access) -> Place {

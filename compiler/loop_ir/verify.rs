@@ -82,6 +82,8 @@ fn check_call(
                 }
                 let written = |j: usize| function.params[j].access == Access::Write;
                 let clash = (0..i).find(|&j| overlaps(&args[j]) && (written(i) || written(j)));
+                // Routines do what they do at known places.
+                let clash = clash.filter(|_| function.assembly().is_none());
                 if let Some(j) = clash {
                     return Err(format!(
                         "'{}' lies over '{}'",

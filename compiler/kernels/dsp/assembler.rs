@@ -143,6 +143,16 @@ impl Assembler {
         self.push(Inst::Pkhbt(d, bottom, top, 16));
     }
 
+    /// Two halfwords in one register: the bottom of `bottom`, the top of `top`.
+    pub fn pack_tops(&mut self, d: Reg, top: Reg, bottom: Reg) {
+        self.push(Inst::Pkhtb(d, top, bottom, 0));
+    }
+
+    /// Halfwords added side by side.
+    pub fn sadd16(&mut self, d: Reg, n: Reg, m: Reg) {
+        self.push(Inst::Parallel { op: Parallel::Sadd16, d, n, m });
+    }
+
     /// `m` held within an int8.
     pub fn ssat8(&mut self, d: Reg, m: Reg) {
         self.push(Inst::Ssat(d, 8, m, 0));

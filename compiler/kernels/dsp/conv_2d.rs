@@ -175,5 +175,5 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
     let mut words = header.words();
     words.extend(packed);
     let scratch = columns + geometry.line();
-    Some(Kernel { name: "conv_2d", routine: a.finish(), stream: words, scratch })
+    Some(Kernel { name: "conv_2d", routine: a.finish(), stream: words, scratch, in_place: false })
 }

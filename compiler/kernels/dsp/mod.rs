@@ -6,13 +6,16 @@
 
 mod assembler;
 mod conv_2d;
+mod depthwise_conv_2d;
+mod fully_connected;
 mod gather;
 mod requantize;
 mod weights;
 
-use super::{Layer, Lowering};
+use super::{Binding, Layer, Lowering};
 use crate::loop_ir::assembly::Routine;
-use crate::ops::{Conv2d, DType, Epilogue, Op, TensorType, Value};
+use crate::loop_ir::Access;
+use crate::ops::{Conv2d, DType, DepthwiseConv2d, Epilogue, FullyConnected, Op, TensorType, Value};
 use gather::Geometry;
 use weights::Ending;
 
@@ -26,12 +29,16 @@ pub struct Kernel {
     pub stream: Vec<i32>,
     /// Bytes of scratch memory.
     pub scratch: usize,
+    /// Whether the result may lie over the operand.
+    pub in_place: bool,
 }
 
 /// The kernel for a layer, if there is one.
 pub fn kernel(layer: Layer) -> Option<Kernel> {
     match &layer.node.op {
         Op::Conv2d(op) => conv_2d(layer, op),
+        Op::DepthwiseConv2d(op) => depthwise_conv_2d(layer, op),
+        Op::FullyConnected(op) => fully_connected(layer, op),
         _ => None,
     }
 }
@@ -41,8 +48,8 @@ impl Kernel {
     pub fn lower<'a>(&self, layer: Layer<'a>) -> Lowering<'a> {
         let mut lowering = Lowering::new(layer);
         lowering.name = self.name.into();
-        lowering.operand(0, "input");
-        lowering.result(0);
+        lowering.place("input", Binding::Operand(0), layer.input(0), Access::Read);
+        lowering.place("output", Binding::Result(0), layer.output(), Access::Write);
         lowering.scratch(self.scratch);
         let words = TensorType::new(DType::I32, [self.stream.len()]);
         let tensor = &layer.graph.tensors[layer.node.outputs[0]].name;
@@ -93,4 +100,74 @@ fn conv_2d(layer: Layer, op: &Conv2d) -> Option<Kernel> {
         |filter, row, tap| weights[(filter * runs.0 + row) * runs.1 + tap],
     );
     conv_2d::kernel(&geometry, &filters, &ending)
+}
+
+fn fully_connected(layer: Layer, op: &FullyConnected) -> Option<Kernel> {
+    let ending = ending(layer, &op.epilogue)?;
+    let weights = layer.constant(1)?.ints();
+    let &[units, depth] = &layer.input(1).shape[..] else { return None };
+    let batches = layer.output().elements() / units;
+    let filters = weights::filters(
+        layer,
+        units,
+        (1, depth),
+        op.input_zero_point,
+        &ending.multipliers,
+        |unit, _, tap| weights[unit * depth + tap] - op.weights_zero_point,
+    );
+    if batches == 1 {
+        return fully_connected::kernel(depth, &filters, &ending);
+    }
+    // Rows of activations are pixels.
+    let pixels = Geometry {
+        input: [1, batches],
+        channels: depth,
+        output: [1, batches],
+        size: [1, 1],
+        stride: [1, 1],
+        dilation: 1,
+        before: [0, 0],
+        padding: 0,
+    };
+    conv_2d::kernel(&pixels, &filters, &ending)
+}
+
+fn depthwise_conv_2d(layer: Layer, op: &DepthwiseConv2d) -> Option<Kernel> {
+    let ending = ending(layer, &op.epilogue)?;
+    let weights = layer.constant(1)?.ints();
+    let &[images, height, width, channels] = &layer.input(0).shape[..] else { return None };
+    let &[_, rows, columns, count] = &layer.input(1).shape[..] else { return None };
+    let output = &layer.output().shape;
+    let window = op.window;
+    if images != 1 || (window.dilation[1] > 1 && columns > 1) {
+        return None;
+    }
+    let geometry = Geometry {
+        input: [height, width],
+        channels,
+        output: [output[1], output[2]],
+        size: [rows, columns],
+        stride: window.stride,
+        dilation: if rows == 1 { 1 } else { window.dilation[0] },
+        before: [window.padding.top, window.padding.left],
+        padding: op.padding_value,
+    };
+    if channels == 1 {
+        // All filters read the same channel: a convolution.
+        let geometry = geometry.simplified();
+        let (rows, run) = (geometry.size[0], geometry.run());
+        let weight =
+            |filter: usize, row: usize, tap: usize| weights[(row * run + tap) * count + filter];
+        let (zero_point, multipliers) = (op.input_zero_point, &ending.multipliers);
+        let filters = weights::filters(layer, count, (rows, run), zero_point, multipliers, weight);
+        return conv_2d::kernel(&geometry, &filters, &ending);
+    }
+    let taps: Vec<Vec<i32>> = (0..count)
+        .map(|filter| weights.iter().skip(filter).step_by(count).copied().collect())
+        .collect();
+    let (zero_point, multipliers) = (op.input_zero_point, &ending.multipliers);
+    let weight = |filter: usize, _: usize, tap: usize| taps[filter][tap];
+    let runs = (1, rows * columns);
+    let filters = weights::filters(layer, count, runs, zero_point, multipliers, weight);
+    depthwise_conv_2d::kernel(&geometry, count / channels, &filters, &taps, &ending)
 }

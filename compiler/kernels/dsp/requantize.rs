@@ -68,17 +68,19 @@ pub fn group(code: &mut Assembler, form: Form, bounds: Bounds, stream: Reg, sums
             requantize(code, form, sum, (R0, R1, R2), R3);
         }
     }
-    let all = || sums.iter().flat_map(|sums| sums.iter().copied());
+    bound(code, form, bounds, &sums.concat(), (R0, R3));
+}
+
+/// Holds codes within their bounds, where those are narrower than an int8; both temporaries are
+/// lost.
+pub fn bound(code: &mut Assembler, form: Form, bounds: Bounds, codes: &[Reg], temps: (Reg, Reg)) {
+    let (limit, temp) = temps;
     if form.low {
-        code.get(R0, bounds.low);
-        for sum in all() {
-            code.max8(sum, R0, R3);
-        }
+        code.get(limit, bounds.low);
+        codes.iter().for_each(|&reg| code.max8(reg, limit, temp));
     }
     if form.high {
-        code.get(R0, bounds.high);
-        for sum in all() {
-            code.min8(sum, R0, R3);
-        }
+        code.get(limit, bounds.high);
+        codes.iter().for_each(|&reg| code.min8(reg, limit, temp));
     }
 }

@@ -93,7 +93,7 @@ impl Requantization {
 }
 
 /// The lowest and the highest sum of a filter over activations of int8.
-fn range(filter: &Filter) -> (i64, i64) {
+pub fn range(filter: &Filter) -> (i64, i64) {
     let bias = i64::from(filter.bias);
     filter.weights.iter().flatten().fold((bias, bias), |(lo, hi), &w| {
         let (a, b) = (i64::from(w) * -128, i64::from(w) * 127);
@@ -109,9 +109,13 @@ fn fits(filters: &[Filter], zero_point: i32) -> bool {
         lo >= -(1 << bits) && hi < 1 << bits
     });
     let halfwords = filters.chunks(2).all(|pair| {
-        let [low, high] = pair else { return true };
-        let mut both = low.weights.iter().flatten().zip(high.weights.iter().flatten());
-        both.all(|(&low, &high)| i16::try_from(256 * high + low).is_ok())
+        let Some((low, rest)) = pair.split_first() else { return true };
+        let low = low.weights.iter().flatten();
+        let high = rest.iter().flat_map(|high| high.weights.iter().flatten());
+        let mut both = low.zip(high.chain(std::iter::repeat(&0)));
+        both.all(|(&low, &high)| {
+            i8::try_from(low).is_ok() && i16::try_from(256 * high + low).is_ok()
+        })
     });
     let requantized = |f: &Filter| Requantization::new(f.multiplier, zero_point).is_some();
     sums && halfwords && filters.iter().all(requantized)

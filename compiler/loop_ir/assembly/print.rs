@@ -46,10 +46,9 @@ pub fn lines(code: &[Inst]) -> Vec<Line> {
             });
             let entries: Vec<String> = entries.collect();
             lines.push(Line {
-                code: format!(".byte {}", entries.join(", ")),
+                code: format!(".short {}", entries.join(", ")),
                 comment: String::new(),
             });
-            lines.push(Line { code: ".p2align 1".into(), comment: String::new() });
         }
     }
     lines
@@ -167,6 +166,7 @@ fn spell(inst: &Inst, label: &dyn Fn(Label) -> String) -> String {
         }
         Inst::Pkhbt(d, n, m, 0) => format!("pkhbt {}, {}, {}", r(*d), r(*n), r(*m)),
         Inst::Pkhbt(d, n, m, by) => format!("pkhbt {}, {}, {}, lsl #{by}", r(*d), r(*n), r(*m)),
+        Inst::Pkhtb(d, n, m, 0) => format!("pkhtb {}, {}, {}", r(*d), r(*n), r(*m)),
         Inst::Pkhtb(d, n, m, by) => format!("pkhtb {}, {}, {}, asr #{by}", r(*d), r(*n), r(*m)),
         Inst::Ssat(d, bits, m, 0) => format!("ssat {}, #{bits}, {}", r(*d), r(*m)),
         Inst::Ssat(d, bits, m, by) => format!("ssat {}, #{bits}, {}, asr #{by}", r(*d), r(*m)),
@@ -199,7 +199,7 @@ fn spell(inst: &Inst, label: &dyn Fn(Label) -> String) -> String {
             };
             format!("{name} {}", label(*to))
         }
-        Inst::TableBranch(index, _) => format!("tbb [pc, {}]", r(*index)),
+        Inst::TableBranch(index, _) => format!("tbh [pc, {}, lsl #1]", r(*index)),
     }
 }
 
@@ -207,7 +207,7 @@ fn spell(inst: &Inst, label: &dyn Fn(Label) -> String) -> String {
 pub fn size(inst: &Inst) -> usize {
     match inst {
         Inst::Comment(_) | Inst::Label(_) => 0,
-        Inst::TableBranch(_, labels) => 4 + labels.len().next_multiple_of(2),
+        Inst::TableBranch(_, labels) => 4 + 2 * labels.len(),
         Inst::Mov(_, Operand::Reg(_)) => 2,
         _ => 4,
     }
