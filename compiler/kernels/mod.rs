@@ -97,12 +97,9 @@ impl Recipe {
         match self {
             Recipe::Portable => in_place(graph, node),
             Recipe::Dsp(kernel) => {
-                let same = graph.tensors[node.inputs[0]].ty == graph.tensors[node.outputs[0]].ty;
-                if kernel.in_place && same {
-                    vec![0]
-                } else {
-                    Vec::new()
-                }
+                let ty = |id| &graph.tensors[id].ty;
+                let same = |&operand: &usize| ty(node.inputs[operand]) == ty(node.outputs[0]);
+                kernel.in_place.into_iter().filter(same).collect()
             }
         }
     }

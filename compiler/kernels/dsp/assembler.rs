@@ -67,8 +67,8 @@ impl Assembler {
         self.code.push(inst);
     }
 
-    alu! { add Add sub Sub rsb Rsb orr Orr lsl Lsl lsr Lsr asr Asr }
-    multiply! { smlad Smlad smlabb Smlabb smlabt Smlabt smlatb Smlatb smmlar Smmlar mla Mla }
+    alu! { add Add sub Sub rsb Rsb lsl Lsl lsr Lsr asr Asr }
+    multiply! { smlad Smlad smlabt Smlabt smlatb Smlatb smmlar Smmlar mla Mla }
 
     /// Words for readers.
     pub fn comment(&mut self, text: &str) {
@@ -133,11 +133,6 @@ impl Assembler {
         self.push(Inst::Extend { op: Extend::Sxtb16, d, m, ror: 8 });
     }
 
-    /// The lowest byte.
-    pub fn uxtb(&mut self, d: Reg, m: Reg) {
-        self.push(Inst::Extend { op: Extend::Uxtb, d, m, ror: 0 });
-    }
-
     /// Two halfwords in one register, the second on top.
     pub fn pack(&mut self, d: Reg, bottom: Reg, top: Reg) {
         self.push(Inst::Pkhbt(d, bottom, top, 16));
@@ -151,6 +146,11 @@ impl Assembler {
     /// Halfwords added side by side.
     pub fn sadd16(&mut self, d: Reg, n: Reg, m: Reg) {
         self.push(Inst::Parallel { op: Parallel::Sadd16, d, n, m });
+    }
+
+    /// Halfwords subtracted side by side.
+    pub fn ssub16(&mut self, d: Reg, n: Reg, m: Reg) {
+        self.push(Inst::Parallel { op: Parallel::Ssub16, d, n, m });
     }
 
     /// `m` held within an int8.
@@ -198,6 +198,11 @@ impl Assembler {
     /// Loads words behind each other; the pointer moves behind them.
     pub fn ldm(&mut self, n: Reg, regs: &[Reg]) {
         self.push(Inst::LoadMultiple(n, regs.to_vec()));
+    }
+
+    /// Stores words behind each other; the pointer moves behind them.
+    pub fn stm(&mut self, n: Reg, regs: &[Reg]) {
+        self.push(Inst::StoreMultiple(n, regs.to_vec()));
     }
 
     /// A new word of the frame.

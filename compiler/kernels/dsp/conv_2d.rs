@@ -7,6 +7,7 @@
 use super::assembler::{behind, post, Assembler, Header};
 use super::gather::{Geometry, Window};
 use super::requantize::{self, Bounds, Form};
+use super::residual::Adding;
 use super::weights::{self, Ending, Filter};
 use super::Kernel;
 use crate::loop_ir::assembly::registers::*;
@@ -21,8 +22,12 @@ const SUMS: [[Reg; 4]; 2] = [[R4, R5, R6, R7], [R8, R9, R10, R11]];
 
 /// The kernel for a layer, if it holds its weights.
 ///
-/// Arguments: input, output, scratch, stream.
+/// Arguments: input, output, scratch, stream, and where one is added, the residual, over which the
+/// output may lie.
 pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Option<Kernel> {
+    if ending.residual.is_some() && filters.len() % weights::GROUP > 0 {
+        return None;
+    }
     let packed = weights::stream(filters, ending.zero_point, 1)?;
     let steps = filters[0].weights.len();
     let columns = 8 * steps;
@@ -45,11 +50,16 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
         low: header.word(&mut a, i64::from(ending.clamp.0 as u8)),
         high: header.word(&mut a, i64::from(ending.clamp.1 as u8)),
     };
-    let form = Form::new(ending);
+    let form = Form::new(ending.clamp, ending.zero_point);
+    let residual = ending.residual.map(|residual| Adding::new(&mut a, &mut header, residual));
 
     let [stream, stream_end, scratch, scratch_end, out, out_a, out_b, target] =
         std::array::from_fn(|_| a.slot());
+    let residual = residual.map(|adding| adding.start(&mut a));
     header.copy(&mut a, R3, R12);
+    if let Some(adding) = &residual {
+        adding.first(&mut a, R1);
+    }
     a.put(R3, stream);
     a.get(R12, stream_len);
     a.add(R12, R12, R3);
@@ -142,6 +152,9 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
     let codes = [1, 0, 3, 2].map(|i| [SUMS[0][i], SUMS[1][i]]);
     let sums = [&codes[0][..], &codes[1], &codes[2], &codes[3]];
     requantize::group(&mut a, form, bounds, LR, sums);
+    if let Some(adding) = &residual {
+        adding.add(&mut a, [out_a, out_b]);
+    }
     let (partial, next) = (a.label(), a.label());
     a.get(R0, out_a);
     a.get(R1, out_b);
@@ -175,5 +188,12 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
     let mut words = header.words();
     words.extend(packed);
     let scratch = columns + geometry.line();
-    Some(Kernel { name: "conv_2d", routine: a.finish(), stream: words, scratch, in_place: false })
+    Some(Kernel {
+        name: "conv_2d",
+        routine: a.finish(),
+        stream: words,
+        scratch,
+        in_place: residual.is_some().then_some(3),
+        residual: residual.is_some(),
+    })
 }

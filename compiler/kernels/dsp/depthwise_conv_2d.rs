@@ -57,6 +57,9 @@ pub fn kernel(
     taps: &[Vec<i32>],
     ending: &Ending,
 ) -> Option<Kernel> {
+    if ending.residual.is_some() {
+        return None;
+    }
     let factors = |f: &Filter| {
         let (lo, hi) = weights::range(f);
         let fits = lo >= -(1 << 30) && hi < 1 << 30;
@@ -83,7 +86,7 @@ pub fn kernel(
         columns: (!is_3x3).then_some(g.size[1]),
         stride: g.stride[1],
         two_rows: is_3x3 && g.stride == [1, 1],
-        form: Form::new(ending),
+        form: Form::new(ending.clamp, ending.zero_point),
     };
 
     // Windows of the last pair of results, and of a second row where there is none, read zeros or
@@ -265,7 +268,8 @@ pub fn kernel(
         routine: a.finish(),
         stream: words,
         scratch,
-        in_place: multiplier == 1,
+        in_place: (multiplier == 1).then_some(0),
+        residual: false,
     })
 }
 

@@ -21,6 +21,9 @@ const SUMS: [Reg; 4] = [R4, R5, R6, R7];
 ///
 /// Arguments: input, output, scratch, stream.
 pub fn kernel(depth: usize, rows: &[Filter], ending: &Ending) -> Option<Kernel> {
+    if ending.residual.is_some() {
+        return None;
+    }
     let packed = weights::stream(rows, ending.zero_point, 2)?;
     let words = rows[0].weights.len().next_multiple_of(2);
     let steps = words / 2;
@@ -31,7 +34,7 @@ pub fn kernel(depth: usize, rows: &[Filter], ending: &Ending) -> Option<Kernel> 
          r8 and r9 two weights of two rows each, r10 is the activations' end.",
     );
     let mut header = Header::default();
-    let run = Run::new(&mut a, &mut header, depth);
+    let run = Run::new(&mut a, &mut header, depth, 1);
     let mut word = |value: i64| header.word(&mut a, value);
     let end_offset = word(4 * words as i64);
     let entry = word(((UNROLLED - steps % UNROLLED) % UNROLLED) as i64);
@@ -41,7 +44,7 @@ pub fn kernel(depth: usize, rows: &[Filter], ending: &Ending) -> Option<Kernel> 
         low: word(i64::from(ending.clamp.0 as u8)),
         high: word(i64::from(ending.clamp.1 as u8)),
     };
-    let form = Form::new(ending);
+    let form = Form::new(ending.clamp, ending.zero_point);
     let [stream, stream_end, scratch, out] = std::array::from_fn(|_| a.slot());
 
     header.copy(&mut a, R3, R12);
@@ -131,6 +134,7 @@ pub fn kernel(depth: usize, rows: &[Filter], ending: &Ending) -> Option<Kernel> 
         routine: a.finish(),
         stream,
         scratch: 4 * words,
-        in_place: false,
+        in_place: None,
+        residual: false,
     })
 }

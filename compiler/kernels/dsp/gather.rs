@@ -5,8 +5,13 @@ use super::assembler::{post, Assembler, Header, Slot};
 use crate::loop_ir::assembly::registers::*;
 use crate::loop_ir::assembly::{Cond, Reg};
 
+/// Runs of windows with several rows are written out up to so many bytes.
+const WRITTEN_OUT: usize = 16;
+
 /// A run of activations: how many there are of what.
 pub struct Run {
+    /// Bytes, where the routine is for runs of that length only.
+    bytes: Option<usize>,
     /// Blocks of four words.
     blocks: Slot,
     /// Words behind those.
@@ -16,10 +21,11 @@ pub struct Run {
 }
 
 impl Run {
-    /// Describes a run of so many bytes.
-    pub fn new(code: &mut Assembler, header: &mut Header, bytes: usize) -> Run {
+    /// Describes a run of so many bytes, of which a window has so many.
+    pub fn new(code: &mut Assembler, header: &mut Header, bytes: usize, rows: usize) -> Run {
         let words = bytes / 4;
         Run {
+            bytes: (rows > 1 && bytes <= WRITTEN_OUT).then_some(bytes),
             blocks: header.word(code, (words / 4) as i64),
             words: header.word(code, (words % 4) as i64),
             rest: header.word(code, (bytes % 4) as i64),
@@ -28,6 +34,9 @@ impl Run {
 
     /// Loads what is said of the run into `r7` to `r9`.
     pub fn load(&self, code: &mut Assembler) {
+        if self.bytes.is_some() {
+            return;
+        }
         code.get(R7, self.blocks);
         code.get(R8, self.words);
         code.get(R9, self.rest);
@@ -42,6 +51,9 @@ impl Run {
             code.str(R6, post(R5, pitch));
             code.str(from, post(R5, pitch));
         };
+        if let Some(bytes) = self.bytes {
+            return written_out(code, bytes, pitch);
+        }
         let (words, rest, one, end) = (code.label(), code.label(), code.label(), code.label());
         code.cmp(R7, 0);
         code.branch(Cond::Eq, words);
@@ -80,6 +92,32 @@ impl Run {
         code.ldrsb(R0, post(R4, 1));
         code.str(R0, post(R5, pitch));
         code.bind(end);
+    }
+}
+
+/// Widens a run of so many bytes without loops.
+fn written_out(code: &mut Assembler, bytes: usize, pitch: i32) {
+    let words = [R0, R1, R2, R3];
+    let whole = &words[..bytes / 4];
+    for &word in whole {
+        code.ldr(word, post(R4, 4));
+    }
+    let rest = bytes % 4;
+    for byte in [R7, R8, R9].into_iter().take(rest) {
+        code.ldrsb(byte, post(R4, 1));
+    }
+    for &word in whole {
+        code.sxtb16(R6, word);
+        code.sxtb16_ror8(word, word);
+        code.str(R6, post(R5, pitch));
+        code.str(word, post(R5, pitch));
+    }
+    if rest > 1 {
+        code.pack(R7, R7, R8);
+    }
+    // On top of a single one lies its sign, which weights of zero take away.
+    for word in [R7, R9].into_iter().take(rest.div_ceil(2)) {
+        code.str(word, post(R5, pitch));
     }
 }
 
@@ -195,7 +233,7 @@ impl Window {
     /// partly outside is put together.
     pub fn new(code: &mut Assembler, header: &mut Header, g: &Geometry, line: usize) -> Window {
         let row = g.input[1] * g.channels;
-        let run = Run::new(code, header, g.run());
+        let run = Run::new(code, header, g.run(), g.size[0]);
         let padded = g.padded();
         let before = (g.before[0] * row + g.before[1] * g.channels) as i64;
         let mut word = |value: i64| header.word(code, value);

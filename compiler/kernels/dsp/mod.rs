@@ -10,7 +10,9 @@ mod depthwise_conv_2d;
 mod fully_connected;
 mod gather;
 mod requantize;
+mod residual;
 mod weights;
+mod winograd;
 
 use super::{Binding, Layer, Lowering};
 use crate::loop_ir::assembly::Routine;
@@ -29,8 +31,10 @@ pub struct Kernel {
     pub stream: Vec<i32>,
     /// Bytes of scratch memory.
     pub scratch: usize,
-    /// Whether the result may lie over the operand.
-    pub in_place: bool,
+    /// The operand over which the result may lie.
+    pub in_place: Option<usize>,
+    /// Whether the last operand is a residual.
+    pub residual: bool,
 }
 
 /// The kernel for a layer, if there is one.
@@ -56,6 +60,10 @@ impl Kernel {
         let doc =
             format!("sizes, then weights and factors of '{tensor}' in the order of their use");
         lowering.constant("layer", doc, Value::from_ints(words, self.stream.iter().copied()));
+        if self.residual {
+            let last = layer.node.inputs.len() - 1;
+            lowering.place("residual", Binding::Operand(last), layer.input(last), Access::Read);
+        }
         lowering.code.assembly(self.routine.clone());
         lowering
     }
@@ -66,7 +74,7 @@ fn ending(layer: Layer, epilogue: &Epilogue) -> Option<Ending> {
     let bias_is_constant = layer.node.inputs.len() < 3 || layer.constant(2).is_some();
     let [chain] = &epilogue.0[..] else { return None };
     layer.constant(1)?;
-    Ending::new(chain).filter(|ending| bias_is_constant && ending.rest.is_empty())
+    Ending::new(chain).filter(|_| bias_is_constant)
 }
 
 fn conv_2d(layer: Layer, op: &Conv2d) -> Option<Kernel> {
@@ -91,15 +99,12 @@ fn conv_2d(layer: Layer, op: &Conv2d) -> Option<Kernel> {
     }
     .simplified();
     let runs = (geometry.size[0], geometry.run());
-    let filters = weights::filters(
-        layer,
-        count,
-        runs,
-        op.input_zero_point,
-        &ending.multipliers,
-        |filter, row, tap| weights[(filter * runs.0 + row) * runs.1 + tap],
-    );
-    conv_2d::kernel(&geometry, &filters, &ending)
+    let filters =
+        weights::filters(layer, count, runs, op.input_zero_point, &ending, |filter, row, tap| {
+            weights[(filter * runs.0 + row) * runs.1 + tap]
+        });
+    winograd::kernel(&geometry, &filters, &ending)
+        .or_else(|| conv_2d::kernel(&geometry, &filters, &ending))
 }
 
 fn fully_connected(layer: Layer, op: &FullyConnected) -> Option<Kernel> {
@@ -107,14 +112,10 @@ fn fully_connected(layer: Layer, op: &FullyConnected) -> Option<Kernel> {
     let weights = layer.constant(1)?.ints();
     let &[units, depth] = &layer.input(1).shape[..] else { return None };
     let batches = layer.output().elements() / units;
-    let filters = weights::filters(
-        layer,
-        units,
-        (1, depth),
-        op.input_zero_point,
-        &ending.multipliers,
-        |unit, _, tap| weights[unit * depth + tap] - op.weights_zero_point,
-    );
+    let filters =
+        weights::filters(layer, units, (1, depth), op.input_zero_point, &ending, |unit, _, tap| {
+            weights[unit * depth + tap] - op.weights_zero_point
+        });
     if batches == 1 {
         return fully_connected::kernel(depth, &filters, &ending);
     }
@@ -158,16 +159,15 @@ fn depthwise_conv_2d(layer: Layer, op: &DepthwiseConv2d) -> Option<Kernel> {
         let (rows, run) = (geometry.size[0], geometry.run());
         let weight =
             |filter: usize, row: usize, tap: usize| weights[(row * run + tap) * count + filter];
-        let (zero_point, multipliers) = (op.input_zero_point, &ending.multipliers);
-        let filters = weights::filters(layer, count, (rows, run), zero_point, multipliers, weight);
+        let zero_point = op.input_zero_point;
+        let filters = weights::filters(layer, count, (rows, run), zero_point, &ending, weight);
         return conv_2d::kernel(&geometry, &filters, &ending);
     }
     let taps: Vec<Vec<i32>> = (0..count)
         .map(|filter| weights.iter().skip(filter).step_by(count).copied().collect())
         .collect();
-    let (zero_point, multipliers) = (op.input_zero_point, &ending.multipliers);
     let weight = |filter: usize, _: usize, tap: usize| taps[filter][tap];
     let runs = (1, rows * columns);
-    let filters = weights::filters(layer, count, runs, zero_point, multipliers, weight);
+    let filters = weights::filters(layer, count, runs, op.input_zero_point, &ending, weight);
     depthwise_conv_2d::kernel(&geometry, count / channels, &filters, &taps, &ending)
 }

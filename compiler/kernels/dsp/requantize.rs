@@ -1,7 +1,6 @@
 //! From sums to codes, in registers.
 
 use super::assembler::{post, Assembler, Slot};
-use super::weights::Ending;
 use crate::loop_ir::assembly::registers::*;
 use crate::loop_ir::assembly::{Operand, Reg, Shift};
 
@@ -18,9 +17,8 @@ pub struct Form {
 
 impl Form {
     /// The cheapest form that serves.
-    pub fn new(ending: &Ending) -> Form {
-        let (low, high) = ending.clamp;
-        Form { negative: low < ending.zero_point, low: low > -128, high: high < 127 }
+    pub fn new((low, high): (i32, i32), zero_point: i32) -> Form {
+        Form { negative: low < zero_point, low: low > -128, high: high < 127 }
     }
 }
 

@@ -7,7 +7,7 @@
 //! and int8 weights take no more flash than they do anyway.
 
 use crate::kernels::Layer;
-use crate::ops::{Chain, Multiplier, Stage, Value};
+use crate::ops::{Addend, Chain, Multiplier, Stage, Value};
 
 /// Filters that kernels compute side by side.
 pub const GROUP: usize = 4;
@@ -43,7 +43,7 @@ pub fn filters(
     count: usize,
     (rows, run): (usize, usize),
     input_zero_point: i32,
-    multipliers: &[Multiplier],
+    ending: &Ending,
     weight: impl Fn(usize, usize, usize) -> i32,
 ) -> Vec<Filter> {
     let bias = layer.constant(2).map_or_else(|| vec![0; count], Value::ints);
@@ -55,13 +55,26 @@ pub fn filters(
             }
         }
         let sum: i32 = weights.iter().flatten().sum();
-        Filter {
-            bias: bias[i].wrapping_sub(input_zero_point.wrapping_mul(sum)),
-            weights,
-            multiplier: multipliers[if multipliers.len() == 1 { 0 } else { i }],
+        let bias = bias[i].wrapping_sub(input_zero_point.wrapping_mul(sum));
+        let multipliers = &ending.multipliers;
+        let multiplier = multipliers[if multipliers.len() == 1 { 0 } else { i }];
+        let filter = Filter { bias, weights, multiplier };
+        let (lo, hi) = range(&filter);
+        match (i32::try_from(lo), i32::try_from(hi)) {
+            (Ok(lo), Ok(hi)) if ending.code(lo, multiplier) == ending.code(hi, multiplier) => {
+                constant(filter.weights.len(), ending.code(lo, multiplier) - ending.zero_point)
+            }
+            _ => filter,
         }
     };
     (0..count).map(filter).collect()
+}
+
+/// A filter whose code is the same for all activations, so far above the zero point. What training
+/// leaves of such filters may have sums of any size.
+fn constant(steps: usize, code: i32) -> Filter {
+    let quarter = Multiplier { multiplier: 1 << 30, shift: -1 };
+    Filter { weights: vec![[0, 0]; steps], bias: 4 * code, multiplier: quarter }
 }
 
 /// What requantizes sums in registers: SMMLAR doubles, multiplies and adds the zero point and the
@@ -168,26 +181,77 @@ pub struct Ending {
     pub zero_point: i32,
     /// The lowest and the highest code.
     pub clamp: (i32, i32),
-    /// Further steps, each from a code to a code.
-    pub rest: Vec<Stage>,
+    /// The residual that is added to the code.
+    pub residual: Option<Residual>,
+}
+
+/// A code and a residual's code become a sum, as in ADD.
+#[derive(Clone, Copy, Debug)]
+pub struct Residual {
+    /// What is done to the code.
+    pub own: Share,
+    /// What is done to the residual's.
+    pub other: Share,
+    /// From the sum to a code.
+    pub by: Requantization,
+    /// That code's zero point.
+    pub zero_point: i32,
+    /// The lowest and the highest code.
+    pub clamp: (i32, i32),
+}
+
+/// How a code is brought to the scale of a sum.
+#[derive(Clone, Copy, Debug)]
+pub struct Share {
+    /// Of the code.
+    pub zero_point: i32,
+    /// The factor behind the left shift; `None` is one half, which is a shift.
+    pub by: Option<Requantization>,
+}
+
+impl Share {
+    fn new(addend: &Addend) -> Option<Share> {
+        let half = Multiplier { multiplier: 1 << 30, shift: 0 };
+        let by = match addend.multiplier == half {
+            true => None,
+            // Rounds as a requantization to codes without a zero point.
+            false => Some(Requantization::new(addend.multiplier, 0)?),
+        };
+        Some(Share { zero_point: addend.zero_point, by })
+    }
 }
 
 impl Ending {
     /// The chain's, if it is of that form.
     pub fn new(chain: &Chain) -> Option<Ending> {
-        match &chain.0[..] {
-            [Stage::Requantize { offset: 0, multipliers, zero_point }, Stage::Clamp { min, max }, rest @ ..]
-                if *min >= -128 && *max <= 127 =>
+        let [Stage::Requantize { offset: 0, multipliers, zero_point }, Stage::Clamp { min, max }, rest @ ..] =
+            &chain.0[..]
+        else {
+            return None;
+        };
+        let codes = |min: i32, max: i32| (min >= -128 && max <= 127).then_some((min, max));
+        let residual = match rest {
+            [] => None,
+            [Stage::AddResidual { own, other }, Stage::Requantize { offset: 0, multipliers, zero_point }, Stage::Clamp { min, max }] =>
             {
-                let clamp = (*min, *max);
-                Some(Ending {
-                    multipliers: multipliers.clone(),
+                let &[by] = &multipliers[..] else { return None };
+                Some(Residual {
+                    own: Share::new(own)?,
+                    other: Share::new(other)?,
+                    by: Requantization::new(by, *zero_point)?,
                     zero_point: *zero_point,
-                    clamp,
-                    rest: rest.to_vec(),
+                    clamp: codes(*min, *max)?,
                 })
             }
-            _ => None,
-        }
+            _ => return None,
+        };
+        let clamp = codes(*min, *max)?;
+        Some(Ending { multipliers: multipliers.clone(), zero_point: *zero_point, clamp, residual })
+    }
+
+    /// The code for a filter's sum, before the residual.
+    fn code(&self, sum: i32, by: Multiplier) -> i32 {
+        let (min, max) = self.clamp;
+        by.apply(sum).saturating_add(self.zero_point).clamp(min, max)
     }
 }
