@@ -63,7 +63,7 @@ const OPERATORS: &[&str] = &[
 
 /// The targets that code is made for: one where layers have their own functions, one where they
 /// share them.
-const TARGETS: [&str; 2] = ["host", "cortex-m0"];
+const TARGETS: [&str; 3] = ["host", "cortex-m0", "cortex-m4"];
 
 /// How often each operator occurred, or how often each pass changed something.
 type Counts = BTreeMap<&'static str, usize>;

@@ -47,14 +47,13 @@ struct Plane {
 }
 
 /// The kernel for a layer whose channels are `geometry.channels`, each with `multiplier` filters.
-/// Filters' weights are by step as in a window of `taps`: by row, then by column.
+/// Filters have their taps in one run: by row, then by column.
 ///
 /// Arguments: input, output, scratch, stream.
 pub fn kernel(
     geometry: &Geometry,
     multiplier: usize,
     filters: &[Filter],
-    taps: &[Vec<i32>],
     ending: &Ending,
 ) -> Option<Kernel> {
     if ending.residual.is_some() {
@@ -240,7 +239,8 @@ pub fn kernel(
     a.branch(Cond::Ne, channel);
 
     let mut words = header.words();
-    for (taps, (filter, by)) in taps.iter().zip(filters.iter().zip(factors)) {
+    for (filter, by) in filters.iter().zip(factors) {
+        let taps = filter.taps(g.size[0] * g.size[1]);
         let tap = |y: usize, x: usize| {
             let (y, x) = if swapped { (x, y) } else { (y, x) };
             let columns = if swapped { g.size[0] } else { g.size[1] };

@@ -163,11 +163,8 @@ fn depthwise_conv_2d(layer: Layer, op: &DepthwiseConv2d) -> Option<Kernel> {
         let filters = weights::filters(layer, count, (rows, run), zero_point, &ending, weight);
         return conv_2d::kernel(&geometry, &filters, &ending);
     }
-    let taps: Vec<Vec<i32>> = (0..count)
-        .map(|filter| weights.iter().skip(filter).step_by(count).copied().collect())
-        .collect();
-    let weight = |filter: usize, _: usize, tap: usize| taps[filter][tap];
+    let weight = |filter: usize, _: usize, tap: usize| weights[tap * count + filter];
     let runs = (1, rows * columns);
     let filters = weights::filters(layer, count, runs, op.input_zero_point, &ending, weight);
-    depthwise_conv_2d::kernel(&geometry, count / channels, &filters, &taps, &ending)
+    depthwise_conv_2d::kernel(&geometry, count / channels, &filters, &ending)
 }

@@ -61,13 +61,31 @@ pub fn filters(
         let filter = Filter { bias, weights, multiplier };
         let (lo, hi) = range(&filter);
         match (i32::try_from(lo), i32::try_from(hi)) {
-            (Ok(lo), Ok(hi)) if ending.code(lo, multiplier) == ending.code(hi, multiplier) => {
+            // A left shift may wrap: then there may be others in between.
+            (Ok(lo), Ok(hi))
+                if multiplier.shift <= 0
+                    && ending.code(lo, multiplier) == ending.code(hi, multiplier) =>
+            {
                 constant(filter.weights.len(), ending.code(lo, multiplier) - ending.zero_point)
             }
             _ => filter,
         }
     };
     (0..count).map(filter).collect()
+}
+
+impl Filter {
+    /// The weights of a filter of one run, in the order of its taps.
+    pub fn taps(&self, run: usize) -> Vec<i32> {
+        let mut taps = vec![0; run];
+        for ((a, b), weights) in pairs(run).into_iter().zip(&self.weights) {
+            taps[a] = weights[0];
+            if let Some(b) = b {
+                taps[b] = weights[1];
+            }
+        }
+        taps
+    }
 }
 
 /// A filter whose code is the same for all activations, so far above the zero point. What training
