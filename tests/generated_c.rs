@@ -333,9 +333,7 @@ fn compiles_without_warnings_on_every_target() {
     let builds: Vec<_> =
         builds.iter().flat_map(|build| own.iter().map(move |file| (build, file))).collect();
     parallel::map(&builds, |((compiler, flags), file)| {
-        for level in ["-Os", "-O3"] {
-            run(command(compiler).args(flags).args([level, "-c", file, "-o", "/dev/null"]));
-        }
+        run(command(compiler).args(flags).args(["-O3", "-c", file, "-o", "/dev/null"]));
     });
 }
 
