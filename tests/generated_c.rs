@@ -327,7 +327,9 @@ fn compiles_without_warnings_on_every_target() {
     };
     // Types differ by compiler, what optimizers warn about by core.
     let compilers: Vec<String> = compilers.into_iter().collect();
-    parallel::map(&compilers, |compiler| run(command(compiler).arg("-fsyntax-only").args(&all)));
+    // The host's gcc has built all of them for the tests of exactness, with the same warnings.
+    let others: Vec<&String> = compilers.iter().filter(|compiler| *compiler != "gcc").collect();
+    parallel::map(&others, |compiler| run(command(compiler).arg("-fsyntax-only").args(&all)));
     let builds: Vec<_> =
         builds.into_iter().filter(|(compiler, _)| compilers.contains(compiler)).collect();
     let builds: Vec<_> =
