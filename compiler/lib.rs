@@ -79,6 +79,13 @@ impl Compiled {
         backend::c::print(&self.program, &self.banner(options), names)
     }
 
+    /// The model as an Arduino library of those names: its files, in the order of
+    /// [`paths`](backend::c::arduino::paths).
+    #[cfg(feature = "c")]
+    pub fn arduino(&self, options: &Options, names: &backend::c::Names) -> [String; 4] {
+        backend::c::arduino::print(&self.program, &self.banner(options), names)
+    }
+
     fn banner(&self, options: &Options) -> backend::Banner {
         backend::Banner {
             model: options.model.clone(),

@@ -99,6 +99,7 @@ fn help_offers_what_there_is() {
     let help = done(tflc(&folder, ["--help"]));
     for words in [
         "--target",
+        "--arduino",
         "--flash",
         "--ram",
         "--check",
@@ -757,6 +758,58 @@ fn the_header_takes_no_other_files_place() {
     fs::rename(model, folder.path("digits.h")).unwrap();
     fails(tflc(&folder, line("digits.h -t host -o digits.c")), 2, &["digits.h is digits.h itself"]);
     assert_eq!(folder.files(), ["digits.h"]);
+}
+
+#[test]
+fn an_arduino_library_is_written() {
+    let folder = Folder::new("arduino");
+    folder.model("digits_conv");
+    let compile = |arguments: &str| {
+        tflc(&folder, line(&format!("digits_conv.tflite -t cortex-m4 {arguments}")))
+    };
+    let read = |name: &str| fs::read_to_string(folder.path(name)).unwrap();
+    let told = done(compile("--arduino my-digits"));
+    assert!(told.starts_with("my-digits: 6 layers, "), "{told}");
+    let properties = read("my-digits/library.properties");
+    assert!(properties.contains("\nname=my_digits\n"), "{properties}");
+    assert!(properties.contains("\nincludes=my_digits.h\n"), "{properties}");
+    assert!(read("my-digits/src/my_digits.c").contains("#include \"my_digits.h\""));
+    assert!(read("my-digits/src/my_digits.h").contains("void my_digits_run(my_digits_t *m);"));
+    let sketch = read("my-digits/examples/my_digits/my_digits.ino");
+    assert!(sketch.contains("#include <my_digits.h>") && sketch.contains("my_digits_run(&model);"));
+    let again = "tflc digits_conv.tflite --target cortex-m4 --arduino my-digits\n";
+    assert!(sketch.contains(again) && properties.contains(again));
+    assert!(done(compile("--arduino my-digits")).ends_with(" (unchanged)\n"));
+
+    done(compile("--arduino my-digits --check"));
+    fs::remove_file(folder.path("my-digits/examples/my_digits/my_digits.ino")).unwrap();
+    fs::write(folder.path("my-digits/src/my_digits.h"), "old\n").unwrap();
+    let says = ["my_digits.ino", "my_digits.h is stale", "--arduino my-digits\n"];
+    fails(compile("--arduino my-digits --check"), 1, &says);
+    fails(compile("--arduino other --check"), 1, &["there is no file other/library.properties"]);
+
+    done(compile("--name kws --arduino ."));
+    assert!(read("library.properties").contains("--name kws --arduino .\n"));
+    done(compile("--name kws --arduino . --check"));
+
+    folder.write("file", "");
+    for (arguments, says) in [
+        ("--arduino .", "--name"),
+        ("--arduino string", "would hide the header string.h"),
+        ("--arduino x --name math", "would hide the header math.h"),
+        ("--arduino x --name a-b", "a_b"),
+        ("--arduino file", "file isn't a folder"),
+        ("--arduino no/such", "no folder to make no/such in"),
+        ("--arduino x -o x.c", "cannot be used with"),
+        ("--arduino x --ram 10", "bytes of RAM"),
+    ] {
+        fails(compile(arguments), 2, &[says]);
+    }
+    // What came to nothing leaves no folder behind.
+    assert_eq!(
+        folder.files(),
+        ["digits_conv.tflite", "examples", "file", "library.properties", "my-digits", "src"]
+    );
 }
 
 #[test]

@@ -4,6 +4,8 @@
 //! Function bodies and constants are printed here; `templates/model.c.tera` and `model.h.tera`
 //! hold what stands around them.
 
+pub mod arduino;
+
 mod assembly;
 mod constants;
 mod function;
@@ -38,6 +40,12 @@ pub struct CFiles {
 /// # Panics
 /// For a program that [`verify`](crate::loop_ir::verify()) rejects.
 pub fn print(program: &Program, banner: &Banner, names: &Names) -> CFiles {
+    let context = context(program, banner, names);
+    CFiles { source: render(SOURCE, &context), header: render(HEADER, &context) }
+}
+
+/// What the templates are filled with.
+fn context(program: &Program, banner: &Banner, names: &Names) -> tera::Context {
     let mut scope = Scope::new(program, names);
     let function_names: Vec<String> =
         program.functions.iter().map(|f| scope.declare(&f.name)).collect();
@@ -75,11 +83,12 @@ pub fn print(program: &Program, banner: &Banner, names: &Names) -> CFiles {
     context.insert("runtime", &runtime::functions(&used));
     context.insert("functions", &functions);
     context.insert("constants", &constants);
-    let render = |template: &str| {
-        tera::Tera::one_off(template, &context, false)
-            .unwrap_or_else(|error| panic!("bug in tflc: a template fails: {error:?}"))
-    };
-    CFiles { source: render(SOURCE), header: render(HEADER) }
+    context
+}
+
+fn render(template: &str, context: &tera::Context) -> String {
+    tera::Tera::one_off(template, context, false)
+        .unwrap_or_else(|error| panic!("bug in tflc: a template fails: {error:?}"))
 }
 
 /// What a function computes, and for which layers.
