@@ -335,14 +335,22 @@ impl Channels {
         true
     }
 
-    /// What stays of each tensor with channels: every component that isn't constant and free
-    /// altogether, and at least one channel of each tensor.
+    /// What stays of each tensor with channels: every component that isn't free, and constant where
+    /// weights read it, and at least one channel of each tensor.
     fn kept(&self, graph: &Graph) -> Vec<Option<Kept>> {
         let count = self.ranges.len();
         let mut stays = vec![false; count];
+        // Biases take in one code of a channel; other operators only pass it on, and may make it
+        // constant themselves, as activations do.
+        let mut to_be_constant = vec![false; count];
+        for node in &graph.nodes {
+            if matches!(node.op, Op::Conv2d(_) | Op::FullyConnected(_)) {
+                to_be_constant[self.of(graph, node.inputs[0])].fill(true);
+            }
+        }
         for channel in 0..count {
             let (lo, hi) = self.ranges[channel];
-            if self.blocked[channel] || lo != hi {
+            if self.blocked[channel] || to_be_constant[channel] && lo != hi {
                 stays[self.root(channel)] = true;
             }
         }

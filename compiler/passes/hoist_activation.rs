@@ -1,4 +1,5 @@
-//! Requires constants folded; ensures that no activation stands behind operators that only move
+//! Requires constants folded, and activations fused that stand behind what they are fused into (they
+//! would be readers in the way); ensures that no activation stands behind operators that only move
 //! data, if the nodes before those could take it over.
 
 use crate::ir::{Graph, Node};

@@ -36,6 +36,7 @@ pub const PIPELINE: &[Pass] = pipeline![
     drop_constant_channels
     fold_pad
     merge_duplicates
+    fuse_activation
     hoist_activation
     fuse_activation
     fold_requant

@@ -334,57 +334,60 @@ def layer_digests(oracle, name, label, inputs):
 def golden(names):
     images, labels = load_test()
     training = json.loads((HERE / "training.json").read_text())["networks"]
-    label = f"tflite-runtime {version('tflite-runtime')} BUILTIN_REF"
-    micro_label = f"tflite-micro {version('tflite-micro')} (TFLM portable reference kernels)"
-
     for name in names:
         network, _ = MODELS[name]
-        path = HERE / f"{name}.tflite"
-        oracle, micro = Tflite(path), Micro(path)
-        described, inputs = zip(*cases(oracle.input, images, labels))
-        expected = [oracle.run(i).copy() for i in inputs]
-        cross = compare(expected, [micro.run(i).copy() for i in inputs])
+        write_golden(HERE / f"{name}.tflite", network, training[network], images, labels)
 
-        tests = [quantize(i, oracle.input).reshape(oracle.input["shape"]) for i in images]
-        answers = [oracle.run(i).copy() for i in tests]
-        cross["test_images"] = compare(answers, [micro.run(i).copy() for i in tests])
-        agrees = cross["diff"] == 0 and cross["test_images"]["diff"] == 0
-        outputs = dequantize(np.concatenate(answers).reshape(len(images), -1), oracle.output)
 
-        document = {
-            "model": path.name,
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-            "oracle": {
-                "primary": "t214ref",
-                "version": label,
-                # Without the patch level: it changes nothing, and the bytes must repeat.
-                "python": ".".join(platform.python_version_tuple()[:2]),
-                "numpy": np.__version__,
-                "machine": platform.machine(),
-                "agrees": ["t214ref"] + ["tflm"] * agrees,
-            },
-            "cross": {"tflm": {"version": micro_label, "status": "ok"} | cross},
-            "encoding": "hex, little-endian, row-major",
-            "stateful": False,
-            "note": "each case starts from reset state",
-            "accuracy": {
-                "metric": metric(network),
-                "float": training[network]["float"],
-                "quantization_aware": training[network]["quantization_aware"],
-                "int8_reference": round(score(network, outputs, images, labels), 6),
-                "images": len(images),
-            },
-            "inputs": [describe(oracle.input)],
-            "outputs": [describe(oracle.output)],
-            "cases": [
-                d | {"inputs": [hexed(i)], "outputs": [hexed(e)]}
-                for d, i, e in zip(described, inputs, expected)
-            ],
-        }
-        (HERE / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
-        layers = layer_digests(oracle, name, label, inputs[:2])
-        (HERE / f"{name}.layers.json").write_text(json.dumps(layers, separators=(",", ":")) + "\n")
-        print(f"{name}: {document['accuracy']['int8_reference']}, tflm {'agrees' if agrees else cross}")
+def write_golden(path, network, scores, images, labels):
+    """NAME.json and NAME.layers.json beside NAME.tflite; `scores` are the training's."""
+    label = f"tflite-runtime {version('tflite-runtime')} BUILTIN_REF"
+    micro_label = f"tflite-micro {version('tflite-micro')} (TFLM portable reference kernels)"
+    oracle, micro = Tflite(path), Micro(path)
+    described, inputs = zip(*cases(oracle.input, images, labels))
+    expected = [oracle.run(i).copy() for i in inputs]
+    cross = compare(expected, [micro.run(i).copy() for i in inputs])
+
+    tests = [quantize(i, oracle.input).reshape(oracle.input["shape"]) for i in images]
+    answers = [oracle.run(i).copy() for i in tests]
+    cross["test_images"] = compare(answers, [micro.run(i).copy() for i in tests])
+    agrees = cross["diff"] == 0 and cross["test_images"]["diff"] == 0
+    outputs = dequantize(np.concatenate(answers).reshape(len(images), -1), oracle.output)
+
+    document = {
+        "model": path.name,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "oracle": {
+            "primary": "t214ref",
+            "version": label,
+            # Without the patch level: it changes nothing, and the bytes must repeat.
+            "python": ".".join(platform.python_version_tuple()[:2]),
+            "numpy": np.__version__,
+            "machine": platform.machine(),
+            "agrees": ["t214ref"] + ["tflm"] * agrees,
+        },
+        "cross": {"tflm": {"version": micro_label, "status": "ok"} | cross},
+        "encoding": "hex, little-endian, row-major",
+        "stateful": False,
+        "note": "each case starts from reset state",
+        "accuracy": {
+            "metric": metric(network),
+            "float": scores["float"],
+            "quantization_aware": scores["quantization_aware"],
+            "int8_reference": round(score(network, outputs, images, labels), 6),
+            "images": len(images),
+        },
+        "inputs": [describe(oracle.input)],
+        "outputs": [describe(oracle.output)],
+        "cases": [
+            d | {"inputs": [hexed(i)], "outputs": [hexed(e)]}
+            for d, i, e in zip(described, inputs, expected)
+        ],
+    }
+    path.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")
+    layers = layer_digests(oracle, path.stem, label, inputs[:2])
+    path.with_suffix(".layers.json").write_text(json.dumps(layers, separators=(",", ":")) + "\n")
+    print(f"{path.stem}: {document['accuracy']['int8_reference']}, tflm {'agrees' if agrees else cross}")
 
 
 def main():
