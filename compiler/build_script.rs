@@ -25,13 +25,22 @@ pub struct Build {
     folder: Option<PathBuf>,
     flash: Option<usize>,
     ram: Option<usize>,
+    relax_requant: bool,
 }
 
 /// Starts the compilation of a model; its path is relative to the package's folder, where build
 /// scripts run.
 pub fn build(model: impl AsRef<Path>) -> Build {
     let model = model.as_ref().to_path_buf();
-    Build { model, target: None, name: None, folder: None, flash: None, ram: None }
+    Build {
+        model,
+        target: None,
+        name: None,
+        folder: None,
+        flash: None,
+        ram: None,
+        relax_requant: false,
+    }
 }
 
 impl Build {
@@ -66,6 +75,13 @@ impl Build {
         self
     }
 
+    /// Lets requantizations that follow each other be rounded once: each layer's results are then
+    /// within 1 of the exact ones, and the file's head says how often they aren't exact.
+    pub fn relax_requant(mut self) -> Self {
+        self.relax_requant = true;
+        self
+    }
+
     /// Compiles the model, writes the code, and tells cargo which files it depends on. Yields the
     /// written file's path.
     ///
@@ -87,7 +103,12 @@ impl Build {
         let output = folder.join(format!("{stem}.rs"));
         let name = lossy(self.model.file_name());
         let options = Options {
-            arguments: format!("{name} --target {} -o {stem}.rs", target.name),
+            arguments: format!(
+                "{name} --target {}{} -o {stem}.rs",
+                target.name,
+                if self.relax_requant { " --relax-requant" } else { "" }
+            ),
+            relax_requant: self.relax_requant,
             model: name,
             target,
         };

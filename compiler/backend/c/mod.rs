@@ -61,6 +61,8 @@ pub fn print(program: &Program, banner: &Banner, names: &Names) -> CFiles {
     context.insert("sha256", &ascii(&banner.sha256));
     context.insert("target", &ascii(&banner.target));
     context.insert("macs", &text::thousands(banner.macs));
+    let relaxed: Vec<String> = describe::relaxed(banner).iter().map(|line| ascii(line)).collect();
+    context.insert("relaxed", &relaxed);
     context.insert("constant_bytes", &text::thousands(program.constant_bytes() as u64));
     context.insert("ram", &text::thousands(program.ram() as u64));
     context.insert("layers", &program.calls.len());

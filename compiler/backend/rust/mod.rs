@@ -79,9 +79,12 @@ fn head(program: &Program, banner: &Banner) -> String {
             text::thousands(program.ram() as u64),
             program.calls.len()
         ),
+    ];
+    lines.extend(describe::relaxed(banner).iter().map(|line| text::plain(line)));
+    lines.extend([
         format!("Rust: {RUST_VERSION} or newer, `core` only, no `unsafe`, no panic"),
         String::new(),
-    ];
+    ]);
     let file =
         "As a module file, it is declared with `#[rustfmt::skip] mod NAME;`, so that `cargo fmt` \
         leaves it as it is.";
