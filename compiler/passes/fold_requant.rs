@@ -83,7 +83,7 @@ pub fn as_cheap(chain: &Chain, accumulators: &[Range]) -> Result<(Chain, Form), 
     if let Some(clamped) = clamped(chain, accumulators) {
         return Ok((clamped, Form::Clamp));
     }
-    match one_multiplier(chain, accumulators) {
+    match one_multiplier(chain, offset(chain), accumulators) {
         Some((short, scope, Difference { count: 0, .. })) => {
             Ok((short, Form::OneMultiplier(scope)))
         }
@@ -117,16 +117,28 @@ fn apply(stages: &[Stage], x: i32) -> i32 {
     stages.iter().fold(x, |x, stage| stage.apply(x, 0))
 }
 
-/// One requantization and a clamp, as near to the whole chain as they can be, over which
+/// The accumulator that stands for zero: what the first requantization subtracts.
+pub fn offset(chain: &Chain) -> i32 {
+    let offset = |stage: &Stage| match stage {
+        Stage::Requantize { offset, .. } => Some(*offset),
+        _ => None,
+    };
+    chain.0.iter().find_map(offset).unwrap_or(0)
+}
+
+/// One requantization around `offset` and a clamp, as near to the whole chain as they can be, over which
 /// accumulators they were compared, and how far they differ. `None` if the chain falls somewhere.
-pub fn one_multiplier(chain: &Chain, accumulators: &[Range]) -> Option<(Chain, Scope, Difference)> {
-    let mut requantizations = chain.0.iter().filter_map(|stage| match stage {
-        Stage::Requantize { offset, multipliers, .. } => Some((*offset, multipliers)),
+pub fn one_multiplier(
+    chain: &Chain,
+    offset: i32,
+    accumulators: &[Range],
+) -> Option<(Chain, Scope, Difference)> {
+    let mut multipliers = chain.0.iter().filter_map(|stage| match stage {
+        Stage::Requantize { multipliers, .. } => Some(&multipliers[..]),
         _ => None,
     });
-    let by_channel = requantizations.clone().any(|(_, multipliers)| multipliers.len() > 1);
-    let one = vec![Multiplier::ONE];
-    let (offset, first) = requantizations.next().unwrap_or((0, &one));
+    let by_channel = multipliers.clone().any(|multipliers| multipliers.len() > 1);
+    let first = multipliers.next().unwrap_or(&[Multiplier::ONE]);
     // What the middle of the accumulators' scale becomes.
     let zero_point = apply(&chain.0, offset);
     let limits = image(&chain.0, ANY, 0).range;

@@ -5,10 +5,13 @@ mod drop_constant_channels;
 mod fold_constants;
 mod fold_pad;
 mod fold_requant;
+mod fold_shift;
 mod fold_zero_point;
 mod fuse_activation;
 mod fuse_residual;
 mod hoist_activation;
+mod lift_requant;
+mod map_scalars;
 mod merge_duplicates;
 mod prune;
 mod ranges;
@@ -48,9 +51,12 @@ pub const PIPELINE: &[Pass] = pipeline![
     fold_constants
     drop_constant_channels
     fold_pad
+    map_scalars
     merge_duplicates
     hoist_activation
     fuse_activation
+    fold_shift
+    lift_requant
     relax_requant
     fold_requant
     fuse_residual

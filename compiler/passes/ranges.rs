@@ -260,7 +260,9 @@ pub fn image(stages: &[Stage], range: Range, channel: usize) -> Image {
     let start = Image { range, rises: true };
     stages.iter().fold(start, |Image { range: (lo, hi), rises }, stage| match stage {
         Stage::Table(table) => {
-            let results = &table[(lo + 128) as usize..=(hi + 128) as usize];
+            // Only codes come to a table, whatever else is asked about.
+            let [first, last] = [lo, hi].map(|code| (code.clamp(-128, 127) + 128) as usize);
+            let results = &table[first..=last];
             let results: Vec<Range> = results.iter().map(|&x| (x.into(), x.into())).collect();
             Image { range: hull(&results), rises: rises && results.is_sorted() }
         }

@@ -1,7 +1,7 @@
 //! Requires activations fused; ensures that chains of stages which one multiplier follows within 1
 //! are one multiplier, and that the graph says where that isn't exact, and how far.
 
-use super::fold_requant::{clamped, fold_chains, one_multiplier};
+use super::fold_requant::{clamped, fold_chains, offset, one_multiplier};
 use crate::ir::{Form, Graph};
 use crate::target::Target;
 
@@ -15,7 +15,7 @@ pub fn run(graph: &mut Graph, _: &Target) {
         if clamped(chain, accumulators).is_some() {
             return None;
         }
-        let (short, scope, difference) = one_multiplier(chain, accumulators)?;
+        let (short, scope, difference) = one_multiplier(chain, offset(chain), accumulators)?;
         let inexact = (1..=MOST).contains(&difference.most);
         inexact.then_some((short, Form::Relaxed(scope, difference)))
     });
