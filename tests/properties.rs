@@ -46,6 +46,7 @@ const OPERATORS: &[&str] = &[
     "PACK",
     "PAD",
     "PADV2",
+    "PRELU",
     "QUANTIZE",
     "RELU",
     "RELU6",

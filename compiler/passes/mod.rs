@@ -114,6 +114,7 @@ pub fn stages(
 mod check {
     //! The driver's proof that a pass has changed nothing.
 
+    use super::ranges::{Range, Ranges};
     use super::{relax_requant, Pass};
     use crate::ir::{self, Graph, TensorId};
     use crate::ops::{DType, Value};
@@ -140,6 +141,10 @@ mod check {
                 }
             };
             assert!(is_right, "bug in tflc: {name} changes what the graph computes");
+            assert!(
+                is_in_range(after, &inputs),
+                "bug in tflc: behind {name} a range is too narrow"
+            );
         }
     }
 
@@ -156,6 +161,28 @@ mod check {
                     || (found.ints().iter().zip(expected.ints()))
                         .all(|(found, expected)| found.abs_diff(expected) <= relax_requant::MOST)
             })
+        })
+    }
+
+    /// Whether interval analysis foresees all accumulators and codes.
+    fn is_in_range(graph: &Graph, inputs: &[Value]) -> bool {
+        let Some(ranges) = Ranges::new(graph) else { return true };
+        let values = ir::eval_all(graph, inputs).expect("inputs fit");
+        let value = |id: TensorId| values[id.index()].as_ref().expect("computed");
+        let holds = |ranges: &[Range], numbers: Vec<i32>| {
+            let mut numbered = numbers.into_iter().enumerate();
+            numbered.all(|(i, x)| {
+                let (lo, hi) = ranges[i % ranges.len()];
+                (lo..=hi).contains(&x)
+            })
+        };
+        graph.nodes.iter().all(|node| {
+            let result = node.outputs[0];
+            let operands: Vec<&Value> = node.inputs.iter().map(|&id| value(id)).collect();
+            let sums = node.op.accumulators(&operands, &graph.tensors[result].ty);
+            let codes =
+                |&id: &TensorId| ranges.of(id).is_empty() || holds(ranges.of(id), value(id).ints());
+            holds(&ranges.accumulators(graph, node), sums) && node.outputs.iter().all(codes)
         })
     }
 

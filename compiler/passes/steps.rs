@@ -187,3 +187,62 @@ fn quotient(height: i64, width: i64) -> Option<Multiplier> {
     let multiplier = i32::try_from(scaled(shift)).expect("asked");
     (multiplier >= 1 << 30).then_some(Multiplier { multiplier, shift })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Range = (-128, 127);
+    const RANGE: Range = (-9000, 14000);
+
+    fn stages(multiplier: Multiplier, zero_point: i32) -> Vec<Stage> {
+        let (min, max) = LIMITS;
+        let multipliers = vec![multiplier];
+        vec![Stage::Requantize { offset: 5, multipliers, zero_point }, Stage::Clamp { min, max }]
+    }
+
+    /// Multipliers of every size, next to powers of two and elsewhere.
+    fn multipliers() -> impl Iterator<Item = Multiplier> {
+        let significands = [1 << 30, (1 << 30) + 1, 1_234_567_890, 1_999_999_999, i32::MAX];
+        (-12..=2)
+            .flat_map(move |shift| significands.map(|multiplier| Multiplier { multiplier, shift }))
+    }
+
+    #[test]
+    fn a_multiplier_that_there_is_is_found() {
+        for multiplier in multipliers() {
+            for zero_point in [-128, -3, 0, 100] {
+                let steps = Steps::new(&stages(multiplier, zero_point), RANGE, 0).expect("rises");
+                let found = steps.fit(5, zero_point, LIMITS).expect("has steps");
+                let again = Steps::new(&stages(found, zero_point), RANGE, 0);
+                assert_eq!(again, Some(steps), "{multiplier:?} {zero_point}: {found:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn differences_are_counted_right() {
+        let all: Vec<Multiplier> = multipliers().filter(|m| m.shift > -8).collect();
+        for pair in all.windows(3) {
+            let [a, b] = [(pair[0], 3), (pair[2], 4)].map(|(m, zero)| stages(m, zero));
+            let [steps, others] =
+                [&a, &b].map(|stages| Steps::new(stages, RANGE, 0).expect("rises"));
+            let result = |stages: &[Stage], x| stages.iter().fold(x, |x, stage| stage.apply(x, 0));
+            let mut expected = Difference::default();
+            for x in RANGE.0..=RANGE.1 {
+                let most = result(&a, x).abs_diff(result(&b, x));
+                expected += Difference { total: 1, count: u64::from(most > 0), most };
+            }
+            assert_eq!(steps.difference(&others), expected);
+        }
+    }
+
+    #[test]
+    fn what_falls_or_wraps_has_no_steps() {
+        let falling = [Stage::table(|code| (-code).min(127))];
+        assert_eq!(Steps::new(&falling, LIMITS, 0), None);
+        assert!(Steps::new(&falling, (3, 3), 0).is_some());
+        let wrapping = stages(Multiplier { multiplier: 1 << 30, shift: 20 }, 0);
+        assert_eq!(Steps::new(&wrapping, RANGE, 0), None);
+    }
+}
