@@ -28,8 +28,8 @@ const FORMS: &[&str] = &[
     "one multiplier",
     "one multiplier in each channel",
     "one multiplier, relaxed",
-    "two stages, not monotone",
-    "two stages, differ",
+    "stages, not monotone",
+    "stages, differ",
     "table, not monotone",
     "table, differ",
     "differences counted anew",
@@ -54,6 +54,7 @@ const FORMS: &[&str] = &[
     "moved by CONCATENATION",
     "moved by PAD",
     "moved by RESHAPE",
+    "moved by RESIZE_NEAREST_NEIGHBOR",
     "moved by STRIDED_SLICE",
     "moved by TRANSPOSE",
 ];
@@ -143,13 +144,13 @@ fn follow(seed: u64) -> Counts {
                         assert!(difference.most == 1, "seed {seed}: {}", folding.form);
                         Some((scope, difference.count, difference.total))
                     }
-                    Form::Stages(Obstacle::NotMonotone) => {
-                        count("two stages, not monotone");
+                    Form::Stages(_, Obstacle::NotMonotone) => {
+                        count("stages, not monotone");
                         None
                     }
-                    Form::Stages(Obstacle::Differs(difference)) => {
+                    Form::Stages(_, Obstacle::Differs(difference)) => {
                         assert!(compared(difference), "seed {seed}: {}", folding.form);
-                        count("two stages, differ");
+                        count("stages, differ");
                         None
                     }
                     Form::Table(Obstacle::NotMonotone) => {

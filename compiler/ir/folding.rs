@@ -25,8 +25,8 @@ pub enum Form {
     OneMultiplier(Scope),
     /// One multiplier that isn't exact, but as near as was asked for.
     Relaxed(Scope, Difference),
-    /// As it was, in registers.
-    Stages(Obstacle),
+    /// So many requantizations in registers, as it was.
+    Stages(usize, Obstacle),
     /// A table of 256 bytes behind the first clamp.
     Table(Obstacle),
 }
@@ -77,7 +77,7 @@ impl fmt::Display for Form {
             Form::Relaxed(scope, difference) => {
                 write!(f, "requantize ×1, relaxed: {difference} {scope}")
             }
-            Form::Stages(obstacle) => write!(f, "two stages: {obstacle}"),
+            Form::Stages(count, obstacle) => write!(f, "{count} stages: {obstacle}"),
             Form::Table(obstacle) => write!(f, "table: {obstacle}"),
         }
     }

@@ -22,9 +22,6 @@ impl Multiplier {
     /// The factor one: requantizing by it changes nothing.
     pub const ONE: Multiplier = Multiplier { multiplier: 1 << 30, shift: 1 };
 
-    /// The smallest factor that isn't 0.
-    pub const LEAST: Multiplier = Multiplier { multiplier: 1 << 30, shift: -31 };
-
     /// The multiplier nearest to `factor` (TFLite's `QuantizeMultiplier`): 31 bits rounded half
     /// away from zero; factors under 2^−32 become 0.
     ///

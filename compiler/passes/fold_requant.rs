@@ -70,7 +70,9 @@ fn shortest(chain: &Chain, accumulators: &[Range], elements: usize) -> Option<(C
     let limits = image(first, ANY, 0).range;
     let has_table = rest.iter().any(|stage| matches!(stage, Stage::Table(_)));
     if !has_table && elements < TABLE_FROM {
-        return Some((chain.clone(), Form::Stages(obstacle)));
+        let requantizations =
+            chain.0.iter().filter(|stage| matches!(stage, Stage::Requantize { .. }));
+        return Some((chain.clone(), Form::Stages(requantizations.count(), obstacle)));
     }
     // Codes that never come take the value of the nearest that does.
     let table = Stage::table(|x| apply(rest, x.clamp(limits.0, limits.1)));
@@ -148,11 +150,7 @@ pub fn one_multiplier(
         ranges.iter().enumerate().map(|(c, &range)| Steps::new(&chain.0, range, c)).collect();
     let all = all?;
     let multiplier = |(c, steps): (usize, &Steps)| {
-        let flat = || match steps.is_always(zero_point) {
-            true => Multiplier::LEAST,
-            false => first[c % first.len()],
-        };
-        steps.fit(offset, zero_point, limits).unwrap_or_else(flat)
+        steps.fit(offset, zero_point, limits).unwrap_or(first[c % first.len()])
     };
     let multipliers = all.iter().enumerate().map(multiplier).collect();
     let (min, max) = limits;

@@ -6,7 +6,7 @@
 //! but needn't be the narrowest that do.
 
 use crate::ir::{Graph, Node, TensorId};
-use crate::ops::{Chain, DType, Mul, Op, Stage, Value};
+use crate::ops::{Chain, DType, Mul, Op, Stage, Value, Window};
 
 /// Graphs with more channels in all aren't looked at: theirs are hardly channels.
 const MAX_CHANNELS: usize = 1 << 20;
@@ -123,25 +123,30 @@ impl Ranges {
         Some(match &node.op {
             Op::Conv2d(op) => {
                 let (weights, bias) = (weights()?, bias()?);
-                let padding = op.window.clips(image(from), image(to)).then_some(op.padding_value);
+                let borders = borders(&op.window, image(from), image(to));
                 let depth = ty(node.inputs[1]).shape[3];
                 let taps = weights.len() / channels;
                 let filters_per_group = channels / (x.len() / depth);
                 let sum = |o: usize| {
                     let first = o / filters_per_group * depth;
-                    let taps = weights[o * taps..][..taps].iter().enumerate();
-                    let terms = taps.map(|(i, &w)| (with(x[first + i % depth], padding), w));
-                    sum_range(bias[o], op.input_zero_point, terms)
+                    at_borders(&borders, op.padding_value, |read| {
+                        let taps = weights[o * taps..][..taps].iter().enumerate();
+                        let terms = taps.map(|(i, &w)| (read(i / depth, x[first + i % depth]), w));
+                        sum_range(bias[o], op.input_zero_point, terms)
+                    })
                 };
                 (0..channels).map(sum).collect()
             }
             Op::DepthwiseConv2d(op) => {
                 let (weights, bias) = (weights()?, bias()?);
-                let padding = op.window.clips(image(from), image(to)).then_some(op.padding_value);
+                let borders = borders(&op.window, image(from), image(to));
                 let sum = |o: usize| {
-                    let code = with(x[o / (channels / x.len())], padding);
-                    let taps = weights.iter().skip(o).step_by(channels);
-                    sum_range(bias[o], op.input_zero_point, taps.map(|&w| (code, w)))
+                    let code = x[o / (channels / x.len())];
+                    at_borders(&borders, op.padding_value, |read| {
+                        let taps = weights.iter().skip(o).step_by(channels).enumerate();
+                        let terms = taps.map(|(tap, &w)| (read(tap, code), w));
+                        sum_range(bias[o], op.input_zero_point, terms)
+                    })
                 };
                 (0..channels).map(sum).collect()
             }
@@ -204,8 +209,39 @@ pub fn hull(ranges: &[Range]) -> Range {
     ranges[1..].iter().fold(ranges[0], |(lo, hi), range| (lo.min(range.0), hi.max(range.1)))
 }
 
-fn with(range: Range, other: Option<i32>) -> Range {
-    other.map_or(range, |other| hull(&[range, (other, other)]))
+/// Which taps of a window are inside the image, in row-major order: each combination that comes
+/// at some position. There are few, as most positions are far from the borders.
+fn borders(window: &Window, image: [usize; 2], output: [usize; 2]) -> Vec<Vec<bool>> {
+    let before = [window.padding.top, window.padding.left];
+    let along = |axis: usize| {
+        let is_inside = |position: usize, tap: usize| {
+            let at = position * window.stride[axis] + tap * window.dilation[axis];
+            at.checked_sub(before[axis]).is_some_and(|at| at < image[axis])
+        };
+        let inside =
+            |i: usize| (0..window.size[axis]).map(|tap| is_inside(i, tap)).collect::<Vec<_>>();
+        let mut all: Vec<_> = (0..output[axis]).map(inside).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    };
+    let (rows, columns) = (along(0), along(1));
+    let both = |row: &[bool], column: &[bool]| {
+        row.iter().flat_map(|r| column.iter().map(move |c| *r && *c)).collect()
+    };
+    rows.iter().flat_map(|row| columns.iter().map(move |column| both(row, column))).collect()
+}
+
+/// The hull of sums at all kinds of positions. `sum` is told what a tap reads: the range given, or
+/// padding.
+fn at_borders(
+    borders: &[Vec<bool>],
+    padding: i32,
+    sum: impl Fn(&dyn Fn(usize, Range) -> Range) -> Range,
+) -> Range {
+    let read =
+        |inside: &Vec<bool>| sum(&|tap, code| if inside[tap] { code } else { (padding, padding) });
+    hull(&borders.iter().map(read).collect::<Vec<_>>())
 }
 
 /// The same range in 32 bits; any number if it doesn't fit, because sums wrap.

@@ -43,16 +43,13 @@ impl Steps {
         Some(Steps { range, first: first.collect() })
     }
 
-    /// Whether every result is `code`.
-    pub fn is_always(&self, code: i32) -> bool {
-        [self.range.0, self.range.1].iter().all(|&x| self.code(x.into()) as i32 - 128 == code)
-    }
-
     /// Which multiplier fits best in the form `zero_point + multiplier · (x − offset)`, where
     /// results are held within `limits`: one that has the same steps, if there is one, otherwise
     /// one that misses them by as few accumulators as possible. `None` if there is no step to go by.
     pub fn fit(&self, offset: i32, zero_point: i32, limits: Range) -> Option<Multiplier> {
-        let nearest = self.median_slope(offset, zero_point)?;
+        let Some(nearest) = self.median_slope(offset, zero_point) else {
+            return self.vanishing(offset, zero_point);
+        };
         // The same factor may have to be sought on the other side of a power of two.
         [0, 1, -1]
             .into_iter()
@@ -71,6 +68,17 @@ impl Steps {
                 )
             })
             .or(Some(nearest))
+    }
+
+    /// If every result is the zero point, a multiplier that leaves nothing of any accumulator.
+    fn vanishing(&self, offset: i32, zero_point: i32) -> Option<Multiplier> {
+        let ends = [self.range.0, self.range.1];
+        let is_zero = |x: i32| self.code(x.into()) as i32 - 128 == zero_point;
+        let reach = ends.map(|x| x.abs_diff(offset)).into_iter().max().expect("two");
+        // 2^(−bits − 1) times less than 2^bits is less than one half.
+        let bits = (u32::BITS - reach.leading_zeros()).clamp(1, 31);
+        let multiplier = Multiplier { multiplier: 1 << 30, shift: -(bits as i32) };
+        ends.into_iter().all(is_zero).then_some(multiplier)
     }
 
     /// The multiplier next to `wanted`, of the same shift, that has the same steps.

@@ -1262,6 +1262,10 @@ impl Draw {
 
     fn resize_nearest_neighbor(&mut self) -> Option<()> {
         let input = self.activations(Some(4));
+        self.resize_nearest_neighbor_of(input)
+    }
+
+    fn resize_nearest_neighbor_of(&mut self, input: i32) -> Option<()> {
         let shape = self.shape_of(input);
         let size = [0, 1].map(|_| self.rng.range(1, 9) as i32);
         let output = [shape[0], size[0], size[1], shape[3]];
@@ -1504,8 +1508,9 @@ impl Draw {
 
     /// The same data elsewhere.
     fn moved(&mut self, last: i32) -> Option<()> {
-        match self.rng.below(5) {
+        match self.rng.below(6) {
             _ if self.shape_of(last).is_empty() => None,
+            5 if self.shape_of(last).len() == 4 => self.resize_nearest_neighbor_of(last),
             0 => self.transpose_of(last),
             1 => self.strided_slice_of(last),
             2 => self.pad_of(last),
