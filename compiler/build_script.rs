@@ -30,6 +30,7 @@ pub struct Build {
     ram: Option<usize>,
     check: bool,
     c: bool,
+    relax_requant: bool,
 }
 
 /// Starts the compilation of a model; its path is relative to the package's folder, where build
@@ -45,6 +46,7 @@ pub fn build(model: impl AsRef<Path>) -> Build {
         ram: None,
         check: false,
         c: false,
+        relax_requant: false,
     }
 }
 
@@ -94,6 +96,13 @@ impl Build {
         self
     }
 
+    /// Lets requantizations that follow each other be rounded once: each layer's results are then
+    /// within 1 of the exact ones, and the file's head says how often they aren't exact.
+    pub fn relax_requant(mut self) -> Self {
+        self.relax_requant = true;
+        self
+    }
+
     /// Compiles the model, writes the code, and tells cargo which files it depends on. Yields the
     /// path of the `.rs` file, or of the `.c` file.
     ///
@@ -119,7 +128,8 @@ impl Build {
         let output = folder.join(stem + if self.c { ".c" } else { ".rs" });
         let name = lossy(self.model.file_name());
         let arguments = self.command(&name, &target.name, &lossy(output.file_name()));
-        let options = Options { arguments, model: name, target };
+        let relax_requant = self.relax_requant;
+        let options = Options { arguments, model: name, relax_requant, target };
         let compiled = crate::compile(&bytes, &options).map_err(|problems| {
             let list: Vec<String> = problems.0.iter().map(|p| format!("\n  {p}")).collect();
             BuildError(format!("{model} can't be compiled:{}", list.concat()))
@@ -169,6 +179,9 @@ impl Build {
             if let Some(size) = size {
                 line += &format!(" --{option} {}", format_size(size));
             }
+        }
+        if self.relax_requant {
+            line += " --relax-requant";
         }
         line + " -o " + output
     }

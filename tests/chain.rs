@@ -65,7 +65,7 @@ fn follow(model: &Model, targets: &[Target]) -> Result<(), String> {
     let (mut graphs, mut programs) = (Vec::new(), Vec::new());
     for target in targets {
         let mut graph = imported.clone();
-        for (stage, next) in passes::stages(imported.clone(), target) {
+        for (stage, next) in passes::stages(imported.clone(), target, false) {
             graph = next;
             if !graphs.contains(&graph) {
                 let eval = |inputs: &[Value]| ir::eval(&graph, inputs).expect("inputs fit");

@@ -543,7 +543,7 @@ fn every_stage_can_be_seen() {
     let emit =
         |stage: &str| tflc(&folder, ["digits_residual.tflite", "-t", "cortex-m4", "--emit", stage]);
     assert!(done(emit("graph")).contains("QUANTIZE"));
-    for pass in tflc::passes::PIPELINE {
+    for pass in tflc::passes::pipeline(false) {
         assert!(done(emit(&format!("graph:{}", pass.name))).contains("CONV_2D"));
     }
     let kernels = done(emit("kernels"));
@@ -562,6 +562,46 @@ fn every_stage_can_be_seen() {
         &["cannot be used with"],
     );
     assert_eq!(folder.files(), ["digits_residual.tflite"]);
+}
+
+#[test]
+fn rounding_once_is_said_everywhere() {
+    let folder = Folder::new("relax");
+    let vector = Path::new(ROOT).join("tests/vectors/net_conv_relu_diff_q.tflite");
+    folder.write("m.tflite", fs::read(&vector).unwrap());
+    folder.model("digits_conv");
+    let run = |arguments: &str| tflc(&folder, line(arguments));
+
+    let differing = "213037 of 1036579 accumulators differ by up to 1";
+    let exact = done(run("m.tflite -t host --emit graph:fold_requant"));
+    assert!(exact.contains(&format!("2 stages: {differing} under one multiplier")), "{exact}");
+    let relaxed = done(run("m.tflite -t host --relax-requant --emit graph:fold_requant"));
+    assert!(relaxed.contains(&format!("requantize ×1, relaxed: {differing} over")), "{relaxed}");
+    let only = "relax_requant runs with --relax-requant only";
+    fails(run("m.tflite -t host --emit graph:relax_requant"), 2, &[only]);
+
+    let written = run("m.tflite --target host --relax-requant -o m.rs");
+    let (_, stderr) = texts(&written);
+    done(written);
+    assert!(stderr.contains(&format!("operators 0, 1: {differing} over")), "{stderr}");
+    let text = fs::read_to_string(folder.path("m.rs")).unwrap();
+    assert!(text.contains("--relax-requant -o m.rs") && text.contains(differing), "{text}");
+    done(run("m.tflite --target host --relax-requant -o m.rs --check"));
+    fails(run("m.tflite --target host -o m.rs --check"), 1, &["stale"]);
+    done(run("m.tflite --target host --relax-requant -o m.c"));
+    assert!(fs::read_to_string(folder.path("m.c")).unwrap().contains(differing));
+    let built = tflc::build(folder.path("m.tflite")).target("host").folder(&folder.0);
+    built.name("m").relax_requant().compile().unwrap();
+    assert_eq!(fs::read_to_string(folder.path("m.rs")).unwrap(), text);
+
+    let verified = done(run("verify m.tflite --relax-requant"));
+    assert!(verified.starts_with("bit-exact: 32 cases\n"), "{verified}");
+    assert!(
+        verified.contains("804 of 2,400 output elements differ from the exact ones, by up to 2"),
+        "{verified}"
+    );
+    let (_, stderr) = texts(&run("digits_conv.tflite -t host --relax-requant -o d.rs"));
+    assert!(stderr.starts_with("exact: "), "{stderr}");
 }
 
 /// The golden cases of a model: each one's first input and first output.
@@ -690,11 +730,8 @@ fn verify_says_where_golden_outputs_differ_and_why() {
 fn what_comes_later_is_not_offered() {
     let folder = Folder::new("later");
     folder.model("digits_conv");
-    for arguments in ["--relax-requant", "-O size"] {
-        let output =
-            tflc(&folder, line(&format!("digits_conv.tflite -t host -o out.rs {arguments}")));
-        fails(output, 2, &["unexpected argument"]);
-    }
+    let output = tflc(&folder, line("digits_conv.tflite -t host -o out.rs -O size"));
+    fails(output, 2, &["unexpected argument"]);
     assert_eq!(folder.files(), ["digits_conv.tflite"]);
 }
 

@@ -535,6 +535,7 @@ fn options(stem: &str, target: &str) -> Options {
     Options {
         target: Target::find(target).expect("is there"),
         model: format!("{stem}.tflite"),
+        relax_requant: false,
         arguments: format!("{stem}.tflite --target {target} -o {stem}.c"),
     }
 }

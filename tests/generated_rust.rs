@@ -181,6 +181,7 @@ fn generate(model: &Model, target: &str) -> Option<(Compiled, String)> {
     let options = Options {
         target: Target::find(target).expect("is there"),
         model: format!("{file}.tflite"),
+        relax_requant: false,
         arguments: format!("{file}.tflite --target {target} -o {file}.rs"),
     };
     match compile(&model.bytes(), &options) {

@@ -11,7 +11,9 @@ use tflc::target::{format_size, parse_size, Target};
 use tflc::{Compiled, Options};
 
 use super::files::{self, Folders, Output};
-use super::{budget, find_target, harmless, listing, print, quoted, take, thousands, Failure};
+use super::{
+    budget, find_target, harmless, listing, print, quoted, take, tell, thousands, Failure,
+};
 
 /// What the default command takes.
 #[derive(Debug, Args)]
@@ -36,6 +38,10 @@ pub struct Arguments {
     /// Fail if the model takes more memory, the stack not counted
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     ram: Option<usize>,
+    /// Round once where the model rounds more often: each layer's results are within 1 of the exact
+    /// ones, and it is said how often they aren't exact
+    #[arg(long)]
+    relax_requant: bool,
     /// Change nothing; exit 1 if the file isn't what would be written
     #[arg(long, conflicts_with = "emit")]
     check: bool,
@@ -108,6 +114,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         Action::Write(outputs, _folders) => {
             let files: Vec<_> = outputs.iter().zip(texts.iter().map(String::as_bytes)).collect();
             let changed = files::write(&files)?;
+            if options.relax_requant {
+                tell(&relaxed(&compiled));
+            }
             print(summary(arguments, &place.paths, &compiled, changed).as_bytes())
         }
     }
@@ -244,7 +253,8 @@ fn options(arguments: &Arguments, target: Target) -> Options {
     let file_name =
         |path: &Path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let line = command(arguments, file_name);
-    Options { target, model: file_name(&arguments.model), arguments: line }
+    let (model, relax_requant) = (file_name(&arguments.model), arguments.relax_requant);
+    Options { target, model, relax_requant, arguments: line }
 }
 
 /// The arguments that write the code, with paths as `show` has them.
@@ -259,6 +269,9 @@ fn command(arguments: &Arguments, show: fn(&Path) -> String) -> String {
         if let Some(size) = size {
             line += &format!(" --{name} {}", format_size(size));
         }
+    }
+    if arguments.relax_requant {
+        line += " --relax-requant";
     }
     if let Some(name) = &arguments.name {
         line += &format!(" --name {}", quoted(name));
@@ -294,9 +307,10 @@ fn emit(
     Ok(match stage {
         Stage::Graph(None) => import(&arguments.model, model)?.to_string(),
         Stage::Graph(Some(pass)) => {
-            let stages = passes::stages(import(&arguments.model, model)?, target);
+            let imported = import(&arguments.model, model)?;
+            let stages = passes::stages(imported, target, arguments.relax_requant);
             let after = stages.filter(|(name, _)| name == pass).last();
-            after.expect("a pass of the pipeline").1.to_string()
+            after.ok_or_else(|| format!("{pass} runs with --relax-requant only"))?.1.to_string()
         }
         Stage::Kernels => {
             let options = options(arguments, target.clone());
@@ -307,6 +321,17 @@ fn emit(
             listing::memory(&compile(&arguments.model, model, &options)?.program)
         }
     })
+}
+
+/// What rounding once has cost.
+fn relaxed(compiled: &Compiled) -> String {
+    match &compiled.relaxed()[..] {
+        [] => "exact: --relax-requant finds nothing to round once".into(),
+        layers => format!(
+            "not exact, as --relax-requant allows; the accumulators for which results differ:\n  {}",
+            layers.join("\n  ")
+        ),
+    }
 }
 
 fn summary(arguments: &Arguments, paths: &[PathBuf], compiled: &Compiled, changed: bool) -> String {

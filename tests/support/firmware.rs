@@ -88,6 +88,7 @@ impl Loaded {
         let options = Options {
             target: Target::find(target).expect("is there"),
             model: format!("{file}.tflite"),
+            relax_requant: false,
             arguments: format!("{file}.tflite --target {target}"),
         };
         let compiled = match tflc::compile(&model.bytes(), &options) {

@@ -74,6 +74,8 @@ fn context(program: &Program, banner: &Banner, names: &Names) -> tera::Context {
     context.insert("sha256", &ascii(&banner.sha256));
     context.insert("target", &ascii(&banner.target));
     context.insert("macs", &text::thousands(banner.macs));
+    let relaxed: Vec<String> = describe::relaxed(banner).iter().map(|line| ascii(line)).collect();
+    context.insert("relaxed", &relaxed);
     context.insert("constant_bytes", &text::thousands(program.constant_bytes() as u64));
     context.insert("ram", &text::thousands(program.ram() as u64));
     let has_assembly = program.functions.iter().any(|function| function.assembly().is_some());

@@ -95,14 +95,16 @@ fn head(program: &Program, banner: &Banner) -> String {
             text::thousands(program.ram() as u64),
             program.calls.len()
         ),
-        match has_assembly(program) {
-            false => format!("Rust: {RUST_VERSION} or newer, `core` only, no `unsafe`, no panic"),
-            true => format!(
-                "Rust: {ASSEMBLY_RUST_VERSION} or newer, `core` only, `unsafe` to call assembly, no panic"
-            ),
-        },
-        String::new(),
     ];
+    lines.extend(describe::relaxed(banner).iter().map(|line| text::plain(line)));
+    let (version, unsafety) = match has_assembly(program) {
+        false => (RUST_VERSION, "no `unsafe`"),
+        true => (ASSEMBLY_RUST_VERSION, "`unsafe` to call assembly"),
+    };
+    lines.extend([
+        format!("Rust: {version} or newer, `core` only, {unsafety}, no panic"),
+        String::new(),
+    ]);
     let file =
         "As a module file, it is declared with `#[rustfmt::skip] mod NAME;`, so that `cargo fmt` \
         leaves it as it is.";
