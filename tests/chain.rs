@@ -9,7 +9,7 @@ mod parallel;
 
 use golden::{crc32, Case, Model};
 use tflc::ir::{self, Graph, TensorId};
-use tflc::loop_ir::{self, Machine, Program};
+use tflc::loop_ir::{self, Machine};
 use tflc::ops::Value;
 use tflc::target::Target;
 use tflc::{frontend, harness, passes, plan};
@@ -76,7 +76,9 @@ fn follow(model: &Model, targets: &[Target]) -> Result<(), String> {
         let program = plan::program(&graph, target);
         loop_ir::verify(&program)
             .map_err(|error| format!("{}, verifier for {}: {error}", model.name, target.name))?;
-        let large = graph.macs() > LARGE && !programs.is_empty() && !has_assembly(&program);
+        // Routines are quick to evaluate.
+        let large =
+            graph.macs() > LARGE && !programs.is_empty() && !harness::has_assembly(&program);
         let seen = programs.contains(&program) || large;
         if !seen {
             let link = format!("loop IR for {}", target.name);
@@ -86,11 +88,6 @@ fn follow(model: &Model, targets: &[Target]) -> Result<(), String> {
         programs.push(program);
     }
     Ok(())
-}
-
-/// Whether some layers are routines, which are quick to evaluate.
-fn has_assembly(program: &Program) -> bool {
-    program.functions.iter().any(|function| function.assembly().is_some())
 }
 
 /// Compares the tensors inside a model with what is known of them.

@@ -21,7 +21,7 @@ use tflc::{compile, Compiled, Options};
 const SHOWN: [&str; 4] = ["digits_conv", "digits_float_io", "digits_residual", "digits_separable"];
 
 /// Targets whose code differs: with room for a function for each layer, and without.
-const TARGETS: [&str; 2] = ["host", "cortex-m4"];
+const TARGETS: [&str; 2] = ["host", "cortex-m3"];
 
 /// Models that are built into one program: hundreds in a few seconds.
 const BATCH: usize = 150;
@@ -57,13 +57,13 @@ fn machine_code_has_no_panic() {
     let builds: Vec<(&Model, &str, &str)> = (models.iter())
         .flat_map(|model| match model.name.starts_with("tests/") {
             true => vec![
-                (model, "cortex-m4", "2"),
-                (model, "cortex-m4", "3"),
-                (model, "cortex-m4", "s"),
-                (model, "cortex-m4", "z"),
+                (model, "cortex-m3", "2"),
+                (model, "cortex-m3", "3"),
+                (model, "cortex-m3", "s"),
+                (model, "cortex-m3", "z"),
                 (model, "host", "3"),
             ],
-            false => vec![(model, "cortex-m4", "3"), (model, "cortex-m4", "s")],
+            false => vec![(model, "cortex-m3", "3"), (model, "cortex-m3", "s")],
         })
         .collect();
     let found = parallel::map(&builds, |&(model, target, level)| {
@@ -129,7 +129,7 @@ fn compiles_without_warnings() {
 #[test]
 fn the_struct_is_all_memory() {
     for model in golden::models("tests/models") {
-        let Some((compiled, source)) = generate(&model, "cortex-m4") else { continue };
+        let Some((compiled, source)) = generate(&model, "cortex-m3") else { continue };
         let folder = folder("size");
         let size = compiled.program.ram().next_multiple_of(4);
         let check =

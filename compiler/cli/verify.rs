@@ -90,6 +90,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             .as_ref()
             .map_or(String::new(), |path| format!(" of {}", path.display()));
         let mut message = format!("bit-exact: {} cases{origin}\n", cases.len());
+        if harness::has_assembly(&compiled.program) {
+            message +=
+                "the layers in assembly were executed instruction by instruction, not built\n";
+        }
         if relax_requant {
             message += &distance(&compiled.imported, &cases)?;
         }

@@ -3,7 +3,7 @@
 //! `digits_conv.rs` beside this file is checked in as firmware would have it. It was made by
 //!
 //! ```text
-//! tflc tests/models/digits_conv.tflite --target cortex-m4 -o examples/digits/digits_conv.rs
+//! tflc tests/models/digits_conv.tflite --target host -o examples/digits/digits_conv.rs
 //! ```
 //!
 //! Run with `cargo run --release --example digits`.

@@ -4,7 +4,7 @@
  *
  * Model SHA-256: 0d5f021441a6a3e3d73f1217143932c97e67a9a395e0c903634ed1d84c81829e
  * Target: cortex-m4
- * Totals: 32,064 MACs; 10,792 bytes of constants; 1,280 bytes of RAM; 6 layers
+ * Totals: 32,064 MACs; 23,652 bytes of constants; 1,920 bytes of RAM; 6 layers
  * C99, no library but memcpy and memset, no heap, no global variables
  *
  * tflc has proved every index to be in bounds and every sum to fit its type.
@@ -12,7 +12,7 @@
  * Operator  What                         Shapes                          MACs  Function
  * 0         CONV_2D 3x3 padding 1,1,1,1  i8[1x8x8x1] -> i8[1x8x8x16]    9,216  conv_2d_0
  * 1         MAX_POOL_2D 2x2 stride 2x2   i8[1x8x8x16] -> i8[1x4x4x16]       0  max_pool_2d_1
- * 2         CONV_2D 3x3                  i8[1x4x4x16] -> i8[1x2x2x32]  18,432  conv_2d_2
+ * 2         CONV_2D 3x3                  i8[1x4x4x16] -> i8[1x2x2x32]  18,432  conv_2d_winograd_2
  * 4         FULLY_CONNECTED              i8[1x128] -> i8[1x32]          4,096  fully_connected_4
  * 5         FULLY_CONNECTED              i8[1x32] -> i8[1x10]             320  fully_connected_5
  * 6         SOFTMAX                      i8[1x10] -> i8[1x10]               0  softmax_6
@@ -40,6 +40,17 @@
 #define TFLC_UNROLL
 #endif
 
+#if !defined(__ARM_FEATURE_DSP)
+#error "this file is for Arm cores with the DSP extension: generate one for another target"
+#endif
+/* Layers in assembly: compilers must neither add code to them nor change how they are called. */
+#if defined(__clang__)
+#define TFLC_NAKED __attribute__((naked, noinline))
+#else
+#define TFLC_NAKED __attribute__((naked, noinline, noclone))
+#endif
+#define TFLC_UNUSED __attribute__((unused))
+
 /* a + b modulo 2^32. */
 static inline int32_t tflc_wrapping_add(int32_t a, int32_t b)
 {
@@ -64,18 +75,6 @@ static inline int32_t tflc_clamp(int32_t x, int32_t low, int32_t high)
     return x < low ? low : x > high ? high : x;
 }
 
-/* The lower one. */
-static inline size_t tflc_index_min(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-/* a - b, 0 instead of a negative number. */
-static inline size_t tflc_saturating_sub(size_t a, size_t b)
-{
-    return a > b ? a - b : 0;
-}
-
 /* Twice the high half of a * b, rounded to nearest, ties up (SaturatingRoundingDoublingHighMul;
  * saturates only at INT32_MIN * INT32_MIN). */
 static inline int32_t tflc_doubling_high_mul(int32_t a, int32_t b)
@@ -93,16 +92,6 @@ static inline int32_t tflc_rounding_shift_right(int32_t x, int32_t shift)
     const int32_t mask = (int32_t)(((uint32_t)1 << shift) - 1);
     const int32_t threshold = (mask >> 1) + (x < 0);
     return (x >> shift) + ((x & mask) > threshold);
-}
-
-/* tflc_requantize with shift = -right_shift, for a multiplier other than INT32_MIN and a right
- * shift of 1 to 31: the common case, in fewer instructions. */
-static inline int32_t tflc_requantize_down(int32_t x, int32_t multiplier, int32_t right_shift)
-{
-    const int32_t high = (int32_t)(((int64_t)x * multiplier + ((int64_t)1 << 30)) >> 31);
-    /* One less where negative: ties then round away from zero. */
-    const int32_t halves = (high + (high >> 31)) >> (right_shift - 1);
-    return (halves >> 1) + (halves & 1);
 }
 
 /* The number of zero bits above the highest set one. */
@@ -152,97 +141,507 @@ static inline int32_t tflc_reciprocal(int32_t sum)
 }
 
 /* CONV_2D 3x3 padding 1,1,1,1: i8[1x8x8x1] -> i8[1x8x8x16].
+ * Two pixels and four filters at a time. The pixels' windows lie widened in the scratch memory,
+ * in turns: r12 points to them, lr to the weights. r4 to r11 are sums, r0 and r1 two activations
+ * of each pixel, r2 and r3 two weights of two filters each.
  * - Operator 0: 'model/quant_conv2d/Relu;...', 9,216 MACs */
-TFLC_NOINLINE static void conv_2d_0(
-    const int8_t input[64], const int8_t weights[144], const int32_t bias[16],
-    const int32_t multipliers[16], const uint8_t shifts[16], int8_t output[1024])
+TFLC_NAKED static void conv_2d_0(TFLC_UNUSED const int8_t *input,
+    TFLC_UNUSED int8_t *output,
+    TFLC_UNUSED int8_t *scratch,
+    TFLC_UNUSED const int32_t *layer)
 {
-    for (size_t y = 0; y < 8; ++y) {
-        const size_t ky_from = tflc_saturating_sub(1, y);
-        const size_t ky_to = tflc_index_min(tflc_saturating_sub(9, y), 3);
-        for (size_t border = 0; border < 2; ++border) {
-            const size_t x = border + tflc_index_min(border, 1) * 6;
-            const size_t kx_from = tflc_saturating_sub(1, x);
-            const size_t kx_to = tflc_index_min(tflc_saturating_sub(9, x), 3);
-            const size_t taps = kx_to - kx_from;
-            const size_t pixel = (y * 8 + x) * 16;
-            for (size_t block = 0; block < 4; ++block) {
-                const size_t first = block * 4;
-                int32_t acc0 = bias[first];
-                int32_t acc1 = bias[first + 1];
-                int32_t acc2 = bias[first + 2];
-                int32_t acc3 = bias[first + 3];
-                for (size_t ky = ky_from; ky < ky_to; ++ky) {
-                    const size_t row = (y + ky - 1) * 8;
-                    const int8_t *xs = &input[row + x + kx_from - 1];
-                    const size_t tap = ky * 3 + kx_from;
-                    const int8_t *w0 = &weights[first * 9 + tap];
-                    const int8_t *w1 = &weights[(first + 1) * 9 + tap];
-                    const int8_t *w2 = &weights[(first + 2) * 9 + tap];
-                    const int8_t *w3 = &weights[(first + 3) * 9 + tap];
-                    TFLC_UNROLL
-                    for (size_t k = 0; k < taps; ++k) {
-                        const int32_t x_k = xs[k] + 128;
-                        acc0 += x_k * w0[k];
-                        acc1 += x_k * w1[k];
-                        acc2 += x_k * w2[k];
-                        acc3 += x_k * w3[k];
-                    }
-                }
-                const int32_t scaled =
-                    tflc_requantize_down(acc0, multipliers[first], shifts[first]) - 127;
-                output[pixel + first] = (int8_t)tflc_clamp(scaled, -127, 127);
-                const int32_t scaled_2 =
-                    tflc_requantize_down(acc1, multipliers[first + 1], shifts[first + 1]) - 127;
-                output[pixel + first + 1] = (int8_t)tflc_clamp(scaled_2, -127, 127);
-                const int32_t scaled_3 =
-                    tflc_requantize_down(acc2, multipliers[first + 2], shifts[first + 2]) - 127;
-                output[pixel + first + 2] = (int8_t)tflc_clamp(scaled_3, -127, 127);
-                const int32_t scaled_4 =
-                    tflc_requantize_down(acc3, multipliers[first + 3], shifts[first + 3]) - 127;
-                output[pixel + first + 3] = (int8_t)tflc_clamp(scaled_4, -127, 127);
-            }
-        }
-        for (size_t x = 1; x < 7; ++x) {
-            const size_t pixel = (y * 8 + x) * 16;
-            for (size_t block = 0; block < 4; ++block) {
-                const size_t first = block * 4;
-                int32_t acc0 = bias[first];
-                int32_t acc1 = bias[first + 1];
-                int32_t acc2 = bias[first + 2];
-                int32_t acc3 = bias[first + 3];
-                for (size_t ky = ky_from; ky < ky_to; ++ky) {
-                    const size_t row = (y + ky - 1) * 8;
-                    const int8_t *xs = &input[row + x - 1];
-                    const size_t tap = ky * 3;
-                    const int8_t *w0 = &weights[first * 9 + tap];
-                    const int8_t *w1 = &weights[(first + 1) * 9 + tap];
-                    const int8_t *w2 = &weights[(first + 2) * 9 + tap];
-                    const int8_t *w3 = &weights[(first + 3) * 9 + tap];
-                    TFLC_UNROLL
-                    for (size_t k = 0; k < 3; ++k) {
-                        const int32_t x_k = xs[k] + 128;
-                        acc0 += x_k * w0[k];
-                        acc1 += x_k * w1[k];
-                        acc2 += x_k * w2[k];
-                        acc3 += x_k * w3[k];
-                    }
-                }
-                const int32_t scaled =
-                    tflc_requantize_down(acc0, multipliers[first], shifts[first]) - 127;
-                output[pixel + first] = (int8_t)tflc_clamp(scaled, -127, 127);
-                const int32_t scaled_2 =
-                    tflc_requantize_down(acc1, multipliers[first + 1], shifts[first + 1]) - 127;
-                output[pixel + first + 1] = (int8_t)tflc_clamp(scaled_2, -127, 127);
-                const int32_t scaled_3 =
-                    tflc_requantize_down(acc2, multipliers[first + 2], shifts[first + 2]) - 127;
-                output[pixel + first + 2] = (int8_t)tflc_clamp(scaled_3, -127, 127);
-                const int32_t scaled_4 =
-                    tflc_requantize_down(acc3, multipliers[first + 3], shifts[first + 3]) - 127;
-                output[pixel + first + 3] = (int8_t)tflc_clamp(scaled_4, -127, 127);
-            }
-        }
-    }
+    __asm__ volatile(
+        "push {r4, r5, r6, r7, r8, r9, r10, r11, lr}\n"
+        "sub sp, sp, #188\n"
+        /* what the layer is like */
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #4]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #8]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #12]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #16]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #20]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #24]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #28]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #32]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #36]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #40]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #44]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #48]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #52]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #56]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #60]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #64]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #68]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #72]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #76]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #80]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #84]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #88]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #92]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #96]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #100]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #104]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #108]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #112]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #116]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #120]\n"
+        "str r3, [sp, #124]\n"
+        "ldr r12, [sp, #112]\n"
+        "add r12, r12, r3\n"
+        "str r12, [sp, #128]\n"
+        "str r2, [sp, #132]\n"
+        "ldr r12, [sp, #100]\n"
+        "add r12, r12, r2\n"
+        "str r12, [sp, #136]\n"
+        "str r1, [sp, #140]\n"
+        "ldr r12, [sp, #32]\n"
+        "add r12, r12, r0\n"
+        "str r12, [sp, #156]\n"
+        "ldr r12, [sp, #20]\n"
+        "str r12, [sp, #160]\n"
+        "ldr r12, [sp, #88]\n"
+        "add r12, r12, r2\n"
+        "str r12, [sp, #164]\n"
+        "ldr r12, [sp, #40]\n"
+        "str r12, [sp, #168]\n"
+        "ldr r12, [sp, #36]\n"
+        "str r12, [sp, #172]\n"
+        "ldr r11, [sp, #92]\n"
+        /* two pixels; r11: pixels left */
+        "20:\n"
+        "ldr r5, [sp, #132]\n"
+        "21:\n"
+        "str r5, [sp, #152]\n"
+        "ldr r4, [sp, #156]\n"
+        /* is all of the window inside? */
+        "ldr r0, [sp, #168]\n"
+        "ldr r1, [sp, #56]\n"
+        "ldr r2, [sp, #172]\n"
+        "ldr r3, [sp, #52]\n"
+        "cmp r0, r1\n"
+        "bhs 23f\n"
+        "cmp r2, r3\n"
+        "bhs 23f\n"
+        "ldr lr, [sp, #12]\n"
+        "ldr r12, [sp, #16]\n"
+        "24:\n"
+        "ldrsb r7, [r4], #1\n"
+        "ldrsb r8, [r4], #1\n"
+        "ldrsb r9, [r4], #1\n"
+        "pkhbt r7, r7, r8, lsl #16\n"
+        "str r7, [r5], #8\n"
+        "str r9, [r5], #8\n"
+        "add r4, r4, r12\n"
+        "subs lr, lr, #1\n"
+        "bne 24b\n"
+        "b 22f\n"
+        "23:\n"
+        /* columns outside to the left, and those inside */
+        "ldr r0, [sp, #168]\n"
+        "ldr r1, [sp, #64]\n"
+        "ldr r2, [sp, #68]\n"
+        "ldr r3, [sp, #76]\n"
+        "mov r6, #0\n"
+        "sub r1, r1, r0\n"
+        "cmp r0, #0\n"
+        "bge 25f\n"
+        "rsb r6, r0, #0\n"
+        "25:\n"
+        "cmp r2, r1\n"
+        "ble 26f\n"
+        "mov r2, r1\n"
+        "26:\n"
+        "sub r2, r2, r6\n"
+        "mul r6, r6, r3\n"
+        "mul r2, r2, r3\n"
+        "str r6, [sp, #176]\n"
+        "str r2, [sp, #180]\n"
+        "ldr r12, [sp, #172]\n"
+        "mov lr, r4\n"
+        "ldr r10, [sp, #12]\n"
+        "27:\n"
+        "str r10, [sp, #184]\n"
+        "ldr r0, [sp, #80]\n"
+        "ldr r4, [sp, #164]\n"
+        "ldr r1, [sp, #84]\n"
+        "30:\n"
+        "str r0, [r4], #4\n"
+        "subs r1, r1, #1\n"
+        "bne 30b\n"
+        "ldr r4, [sp, #164]\n"
+        "ldr r1, [sp, #60]\n"
+        "ldr r2, [sp, #180]\n"
+        "cmp r12, r1\n"
+        "bhs 28f\n"
+        "cmp r2, #0\n"
+        "ble 28f\n"
+        "ldr r1, [sp, #176]\n"
+        "add r0, lr, r1\n"
+        "add r1, r1, r4\n"
+        "29:\n"
+        "ldrsb r3, [r0], #1\n"
+        "strb r3, [r1], #1\n"
+        "subs r2, r2, #1\n"
+        "bne 29b\n"
+        "28:\n"
+        "ldrsb r7, [r4], #1\n"
+        "ldrsb r8, [r4], #1\n"
+        "ldrsb r9, [r4], #1\n"
+        "pkhbt r7, r7, r8, lsl #16\n"
+        "str r7, [r5], #8\n"
+        "str r9, [r5], #8\n"
+        "ldr r0, [sp, #16]\n"
+        "ldr r1, [sp, #68]\n"
+        "ldr r2, [sp, #76]\n"
+        "ldr r3, [sp, #72]\n"
+        "mla r0, r1, r2, r0\n"
+        "add lr, lr, r0\n"
+        "add r12, r12, r3\n"
+        "ldr r10, [sp, #184]\n"
+        "subs r10, r10, #1\n"
+        "bne 27b\n"
+        "22:\n"
+        "ldr r0, [sp, #152]\n"
+        "ldr r1, [sp, #132]\n"
+        "ldr r4, [sp, #140]\n"
+        "ldr r5, [sp, #96]\n"
+        "cmp r0, r1\n"
+        "bne 31f\n"
+        /* pixel A is there; without another one, pixel B is the same */
+        "str r4, [sp, #144]\n"
+        "subs r11, r11, #1\n"
+        "beq 32f\n"
+        "add r4, r4, r5\n"
+        "ldr r0, [sp, #156]\n"
+        "ldr r1, [sp, #24]\n"
+        "ldr r2, [sp, #160]\n"
+        "add r0, r0, r1\n"
+        "ldr r1, [sp, #168]\n"
+        "ldr r3, [sp, #48]\n"
+        "add r1, r1, r3\n"
+        "str r1, [sp, #168]\n"
+        "subs r2, r2, #1\n"
+        "bne 34f\n"
+        "ldr r1, [sp, #28]\n"
+        "ldr r2, [sp, #20]\n"
+        "add r0, r0, r1\n"
+        "ldr r1, [sp, #40]\n"
+        "str r1, [sp, #168]\n"
+        "ldr r1, [sp, #172]\n"
+        "ldr r3, [sp, #44]\n"
+        "add r1, r1, r3\n"
+        "str r1, [sp, #172]\n"
+        "34:\n"
+        "str r0, [sp, #156]\n"
+        "str r2, [sp, #160]\n"
+        "32:\n"
+        "str r4, [sp, #140]\n"
+        "str r4, [sp, #148]\n"
+        "ldr r5, [sp, #132]\n"
+        "add r5, r5, #4\n"
+        "b 21b\n"
+        "31:\n"
+        "add r4, r4, r5\n"
+        "str r4, [sp, #140]\n"
+        "cmp r11, #0\n"
+        "beq 33f\n"
+        "sub r11, r11, #1\n"
+        "ldr r0, [sp, #156]\n"
+        "ldr r1, [sp, #24]\n"
+        "ldr r2, [sp, #160]\n"
+        "add r0, r0, r1\n"
+        "ldr r1, [sp, #168]\n"
+        "ldr r3, [sp, #48]\n"
+        "add r1, r1, r3\n"
+        "str r1, [sp, #168]\n"
+        "subs r2, r2, #1\n"
+        "bne 35f\n"
+        "ldr r1, [sp, #28]\n"
+        "ldr r2, [sp, #20]\n"
+        "add r0, r0, r1\n"
+        "ldr r1, [sp, #40]\n"
+        "str r1, [sp, #168]\n"
+        "ldr r1, [sp, #172]\n"
+        "ldr r3, [sp, #44]\n"
+        "add r1, r1, r3\n"
+        "str r1, [sp, #172]\n"
+        "35:\n"
+        "str r0, [sp, #156]\n"
+        "str r2, [sp, #160]\n"
+        "33:\n"
+        "str r11, [sp, #152]\n"
+        "ldr lr, [sp, #124]\n"
+        /* four filters */
+        "36:\n"
+        "ldmia lr!, {r4, r5, r6, r7}\n"
+        "ldr r0, [sp, #104]\n"
+        "ldr r12, [sp, #132]\n"
+        "mov r8, r4\n"
+        "mov r9, r5\n"
+        "mov r10, r6\n"
+        "mov r11, r7\n"
+        "tbh [pc, r0, lsl #1]\n"
+        "1281:\n"
+        ".short (37f - 1281b)/2, (38f - 1281b)/2, (39f - 1281b)/2, (40f - 1281b)/2, (41f - 1281b)/2, (42f - 1281b)/2, (43f - 1281b)/2, (44f - 1281b)/2\n"
+        "45:\n"
+        "37:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r6, r0, r3, r6\n"
+        "smlad r10, r1, r3, r10\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r11, r1, r3, r11\n"
+        "38:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r6, r0, r3, r6\n"
+        "smlad r10, r1, r3, r10\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r11, r1, r3, r11\n"
+        "39:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r6, r0, r3, r6\n"
+        "smlad r10, r1, r3, r10\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r11, r1, r3, r11\n"
+        "40:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r6, r0, r3, r6\n"
+        "smlad r10, r1, r3, r10\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r11, r1, r3, r11\n"
+        "41:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r6, r0, r3, r6\n"
+        "smlad r10, r1, r3, r10\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r11, r1, r3, r11\n"
+        "42:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r6, r0, r3, r6\n"
+        "smlad r10, r1, r3, r10\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r11, r1, r3, r11\n"
+        "43:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r6, r0, r3, r6\n"
+        "smlad r10, r1, r3, r10\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r11, r1, r3, r11\n"
+        "44:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r6, r0, r3, r6\n"
+        "smlad r10, r1, r3, r10\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r11, r1, r3, r11\n"
+        "ldr r0, [sp, #136]\n"
+        "cmp r12, r0\n"
+        "bne 45b\n"
+        /* from sums to codes */
+        "sub r4, r4, r5\n"
+        "asr r4, r4, #7\n"
+        "lsl r5, r5, #1\n"
+        "sub r6, r6, r7\n"
+        "asr r6, r6, #7\n"
+        "lsl r7, r7, #1\n"
+        "sub r8, r8, r9\n"
+        "asr r8, r8, #7\n"
+        "lsl r9, r9, #1\n"
+        "sub r10, r10, r11\n"
+        "asr r10, r10, #7\n"
+        "lsl r11, r11, #1\n"
+        "ldmia lr!, {r0, r1, r2}\n"
+        "smmlar r5, r5, r0, r1\n"
+        "asr r5, r5, r2\n"
+        "ssat r5, #8, r5\n"
+        "smmlar r9, r9, r0, r1\n"
+        "asr r9, r9, r2\n"
+        "ssat r9, #8, r9\n"
+        "lsr r2, r2, #8\n"
+        "ldr r0, [lr], #4\n"
+        "ldr r1, [lr], #4\n"
+        "smmlar r4, r4, r0, r1\n"
+        "asr r4, r4, r2\n"
+        "ssat r4, #8, r4\n"
+        "smmlar r8, r8, r0, r1\n"
+        "asr r8, r8, r2\n"
+        "ssat r8, #8, r8\n"
+        "lsr r2, r2, #8\n"
+        "ldr r0, [lr], #4\n"
+        "ldr r1, [lr], #4\n"
+        "smmlar r7, r7, r0, r1\n"
+        "asr r7, r7, r2\n"
+        "ssat r7, #8, r7\n"
+        "smmlar r11, r11, r0, r1\n"
+        "asr r11, r11, r2\n"
+        "ssat r11, #8, r11\n"
+        "lsr r2, r2, #8\n"
+        "ldr r0, [lr], #4\n"
+        "ldr r1, [lr], #4\n"
+        "smmlar r6, r6, r0, r1\n"
+        "asr r6, r6, r2\n"
+        "ssat r6, #8, r6\n"
+        "smmlar r10, r10, r0, r1\n"
+        "asr r10, r10, r2\n"
+        "ssat r10, #8, r10\n"
+        "ldr r0, [sp, #116]\n"
+        "ssub8 r3, r5, r0\n"
+        "sel r5, r5, r0\n"
+        "ssub8 r3, r9, r0\n"
+        "sel r9, r9, r0\n"
+        "ssub8 r3, r4, r0\n"
+        "sel r4, r4, r0\n"
+        "ssub8 r3, r8, r0\n"
+        "sel r8, r8, r0\n"
+        "ssub8 r3, r7, r0\n"
+        "sel r7, r7, r0\n"
+        "ssub8 r3, r11, r0\n"
+        "sel r11, r11, r0\n"
+        "ssub8 r3, r6, r0\n"
+        "sel r6, r6, r0\n"
+        "ssub8 r3, r10, r0\n"
+        "sel r10, r10, r0\n"
+        "ldr r0, [sp, #144]\n"
+        "ldr r1, [sp, #148]\n"
+        "ldr r2, [sp, #128]\n"
+        "cmp lr, r2\n"
+        "beq 46f\n"
+        "strb r5, [r0], #1\n"
+        "strb r4, [r0], #1\n"
+        "strb r7, [r0], #1\n"
+        "strb r6, [r0], #1\n"
+        "strb r9, [r1], #1\n"
+        "strb r8, [r1], #1\n"
+        "strb r11, [r1], #1\n"
+        "strb r10, [r1], #1\n"
+        "str r0, [sp, #144]\n"
+        "str r1, [sp, #148]\n"
+        "b 36b\n"
+        /* the last group may have fewer filters */
+        "46:\n"
+        "ldr r2, [sp, #108]\n"
+        "strb r5, [r0], #1\n"
+        "strb r9, [r1], #1\n"
+        "cmp r2, #1\n"
+        "ble 47f\n"
+        "strb r4, [r0], #1\n"
+        "strb r8, [r1], #1\n"
+        "cmp r2, #2\n"
+        "ble 47f\n"
+        "strb r7, [r0], #1\n"
+        "strb r11, [r1], #1\n"
+        "cmp r2, #3\n"
+        "ble 47f\n"
+        "strb r6, [r0], #1\n"
+        "strb r10, [r1], #1\n"
+        "47:\n"
+        "ldr r11, [sp, #152]\n"
+        "cmp r11, #0\n"
+        "bne 20b\n"
+        "add sp, sp, #188\n"
+        "pop {r4, r5, r6, r7, r8, r9, r10, r11, pc}\n"
+    );
 }
 
 /* MAX_POOL_2D 2x2 stride 2x2: i8[1x8x8x16] -> i8[1x4x4x16].
@@ -278,122 +677,1260 @@ TFLC_NOINLINE static void max_pool_2d_1(const int8_t input[1024], int8_t output[
 }
 
 /* CONV_2D 3x3: i8[1x4x4x16] -> i8[1x2x2x32].
+ * Winograd's F(2x2, 3x3), two tiles and four filters at a time. In the products, r12 points to
+ * the transformed activations of both tiles in turns, lr to the weights; r4 to r7 are tile A's
+ * sums, r8 to r11 tile B's.
  * - Operator 2: 'model/quant_conv2d_1/Relu;...', 18,432 MACs */
-TFLC_NOINLINE static void conv_2d_2(
-    const int8_t input[256], const int8_t weights[4608], const int32_t bias[32],
-    const int32_t multipliers[32], const uint8_t shifts[32], int8_t output[128])
+TFLC_NAKED static void conv_2d_winograd_2(TFLC_UNUSED const int8_t *input,
+    TFLC_UNUSED int8_t *output,
+    TFLC_UNUSED int8_t *scratch,
+    TFLC_UNUSED const int32_t *layer)
 {
-    for (size_t y = 0; y < 2; ++y) {
-        for (size_t x = 0; x < 2; ++x) {
-            const size_t pixel = (y * 2 + x) * 32;
-            for (size_t block = 0; block < 8; ++block) {
-                const size_t first = block * 4;
-                int32_t acc0 = bias[first];
-                int32_t acc1 = bias[first + 1];
-                int32_t acc2 = bias[first + 2];
-                int32_t acc3 = bias[first + 3];
-                for (size_t ky = 0; ky < 3; ++ky) {
-                    const size_t row = (y + ky) * 4;
-                    const int8_t *xs = &input[(row + x) * 16];
-                    const size_t tap = ky * 3 * 16;
-                    const int8_t *w0 = &weights[first * 144 + tap];
-                    const int8_t *w1 = &weights[(first + 1) * 144 + tap];
-                    const int8_t *w2 = &weights[(first + 2) * 144 + tap];
-                    const int8_t *w3 = &weights[(first + 3) * 144 + tap];
-                    TFLC_UNROLL
-                    for (size_t k = 0; k < 48; ++k) {
-                        const int32_t x_k = xs[k];
-                        acc0 += x_k * w0[k];
-                        acc1 += x_k * w1[k];
-                        acc2 += x_k * w2[k];
-                        acc3 += x_k * w3[k];
-                    }
-                }
-                const int32_t scaled =
-                    tflc_requantize_down(acc0, multipliers[first], shifts[first]) - 128;
-                output[pixel + first] = (int8_t)tflc_clamp(scaled, -128, 127);
-                const int32_t scaled_2 =
-                    tflc_requantize_down(acc1, multipliers[first + 1], shifts[first + 1]) - 128;
-                output[pixel + first + 1] = (int8_t)tflc_clamp(scaled_2, -128, 127);
-                const int32_t scaled_3 =
-                    tflc_requantize_down(acc2, multipliers[first + 2], shifts[first + 2]) - 128;
-                output[pixel + first + 2] = (int8_t)tflc_clamp(scaled_3, -128, 127);
-                const int32_t scaled_4 =
-                    tflc_requantize_down(acc3, multipliers[first + 3], shifts[first + 3]) - 128;
-                output[pixel + first + 3] = (int8_t)tflc_clamp(scaled_4, -128, 127);
-            }
-        }
-    }
+    __asm__ volatile(
+        "push {r4, r5, r6, r7, r8, r9, r10, r11, lr}\n"
+        "sub sp, sp, #156\n"
+        /* what the layer is like */
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #4]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #8]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #12]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #16]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #20]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #24]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #28]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #32]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #36]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #40]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #44]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #48]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #52]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #56]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #60]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #64]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #68]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #72]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #76]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #80]\n"
+        "str r3, [sp, #84]\n"
+        "str r2, [sp, #88]\n"
+        "ldr r12, [sp, #44]\n"
+        "add r12, r12, r2\n"
+        "str r12, [sp, #92]\n"
+        "str r1, [sp, #96]\n"
+        "ldr r12, [sp, #32]\n"
+        "add r12, r12, r0\n"
+        "str r12, [sp, #148]\n"
+        "ldr r12, [sp, #20]\n"
+        "str r12, [sp, #152]\n"
+        "ldr r11, [sp, #40]\n"
+        "str r11, [sp, #116]\n"
+        "ldr r11, [sp, #36]\n"
+        /* two tiles; r11: tiles left */
+        "20:\n"
+        "ldr r0, [sp, #88]\n"
+        "21:\n"
+        "str r0, [sp, #108]\n"
+        "str r11, [sp, #112]\n"
+        "ldr r5, [sp, #92]\n"
+        "ldr r7, [sp]\n"
+        "ldr r8, [sp, #4]\n"
+        "ldr r9, [sp, #8]\n"
+        "ldr r4, [sp, #148]\n"
+        "ldr lr, [sp, #12]\n"
+        "ldr r12, [sp, #16]\n"
+        "23:\n"
+        "cmp r7, #0\n"
+        "beq 24f\n"
+        "mov r10, r7\n"
+        "28:\n"
+        "ldr r0, [r4], #4\n"
+        "ldr r1, [r4], #4\n"
+        "ldr r2, [r4], #4\n"
+        "ldr r3, [r4], #4\n"
+        "sxtb16 r6, r0\n"
+        "sxtb16 r0, r0, ror #8\n"
+        "str r6, [r5], #4\n"
+        "str r0, [r5], #4\n"
+        "sxtb16 r6, r1\n"
+        "sxtb16 r1, r1, ror #8\n"
+        "str r6, [r5], #4\n"
+        "str r1, [r5], #4\n"
+        "sxtb16 r6, r2\n"
+        "sxtb16 r2, r2, ror #8\n"
+        "str r6, [r5], #4\n"
+        "str r2, [r5], #4\n"
+        "sxtb16 r6, r3\n"
+        "sxtb16 r3, r3, ror #8\n"
+        "str r6, [r5], #4\n"
+        "str r3, [r5], #4\n"
+        "subs r10, r10, #1\n"
+        "bne 28b\n"
+        "24:\n"
+        "cmp r8, #0\n"
+        "beq 25f\n"
+        "mov r10, r8\n"
+        "29:\n"
+        "ldr r0, [r4], #4\n"
+        "sxtb16 r6, r0\n"
+        "sxtb16 r0, r0, ror #8\n"
+        "str r6, [r5], #4\n"
+        "str r0, [r5], #4\n"
+        "subs r10, r10, #1\n"
+        "bne 29b\n"
+        "25:\n"
+        "cmp r9, #0\n"
+        "beq 27f\n"
+        "ldrsb r0, [r4], #1\n"
+        "cmp r9, #1\n"
+        "beq 26f\n"
+        "ldrsb r1, [r4], #1\n"
+        "pkhbt r0, r0, r1, lsl #16\n"
+        "26:\n"
+        "str r0, [r5], #4\n"
+        "cmp r9, #3\n"
+        "bne 27f\n"
+        "ldrsb r0, [r4], #1\n"
+        "str r0, [r5], #4\n"
+        "27:\n"
+        "add r4, r4, r12\n"
+        "subs lr, lr, #1\n"
+        "bne 23b\n"
+        "22:\n"
+        /* the tile is transformed, two activations of each pixel at a time */
+        "ldr r0, [sp, #68]\n"
+        "ldr r12, [sp, #92]\n"
+        "ldr lr, [sp, #108]\n"
+        "30:\n"
+        "str r0, [sp, #144]\n"
+        "str r12, [sp, #136]\n"
+        "str lr, [sp, #140]\n"
+        "ldr r3, [sp, #72]\n"
+        "ldr r0, [r12]\n"
+        "ldr r1, [r12, r3]\n"
+        "ldr r2, [r12, r3, lsl #1]\n"
+        "add r12, r12, r3, lsl #2\n"
+        "ssub16 r4, r0, r2\n"
+        "sadd16 r8, r1, r2\n"
+        "ldr r0, [r12]\n"
+        "ldr r1, [r12, r3]\n"
+        "ldr r2, [r12, r3, lsl #1]\n"
+        "add r12, r12, r3, lsl #2\n"
+        "ssub16 r5, r0, r2\n"
+        "sadd16 r9, r1, r2\n"
+        "ldr r0, [r12]\n"
+        "ldr r1, [r12, r3]\n"
+        "ldr r2, [r12, r3, lsl #1]\n"
+        "add r12, r12, r3, lsl #2\n"
+        "ssub16 r6, r0, r2\n"
+        "sadd16 r10, r1, r2\n"
+        "ldr r0, [r12]\n"
+        "ldr r1, [r12, r3]\n"
+        "ldr r2, [r12, r3, lsl #1]\n"
+        "ssub16 r7, r0, r2\n"
+        "sadd16 r11, r1, r2\n"
+        "mov r1, lr\n"
+        "add r2, lr, r3, lsl #1\n"
+        "ssub16 r4, r4, r6\n"
+        "sadd16 r0, r5, r6\n"
+        "ssub16 r6, r6, r5\n"
+        "ssub16 r7, r5, r7\n"
+        "str r4, [r1]\n"
+        "add r1, r1, r3, lsl #3\n"
+        "str r0, [r1]\n"
+        "add r1, r1, r3, lsl #3\n"
+        "str r6, [r1]\n"
+        "add r1, r1, r3, lsl #3\n"
+        "str r7, [r1]\n"
+        "ssub16 r8, r8, r10\n"
+        "sadd16 r0, r9, r10\n"
+        "ssub16 r10, r10, r9\n"
+        "ssub16 r11, r9, r11\n"
+        "str r8, [r2]\n"
+        "add r2, r2, r3, lsl #3\n"
+        "str r0, [r2]\n"
+        "add r2, r2, r3, lsl #3\n"
+        "str r10, [r2]\n"
+        "add r2, r2, r3, lsl #3\n"
+        "str r11, [r2]\n"
+        "ldr r12, [sp, #136]\n"
+        "ldr lr, [sp, #140]\n"
+        "add r12, r12, r3\n"
+        "add lr, lr, r3, lsl #2\n"
+        "ldr r0, [r12]\n"
+        "ldr r1, [r12, r3]\n"
+        "ldr r2, [r12, r3, lsl #1]\n"
+        "add r12, r12, r3, lsl #2\n"
+        "ssub16 r4, r1, r0\n"
+        "ssub16 r8, r0, r2\n"
+        "ldr r0, [r12]\n"
+        "ldr r1, [r12, r3]\n"
+        "ldr r2, [r12, r3, lsl #1]\n"
+        "add r12, r12, r3, lsl #2\n"
+        "ssub16 r5, r1, r0\n"
+        "ssub16 r9, r0, r2\n"
+        "ldr r0, [r12]\n"
+        "ldr r1, [r12, r3]\n"
+        "ldr r2, [r12, r3, lsl #1]\n"
+        "add r12, r12, r3, lsl #2\n"
+        "ssub16 r6, r1, r0\n"
+        "ssub16 r10, r0, r2\n"
+        "ldr r0, [r12]\n"
+        "ldr r1, [r12, r3]\n"
+        "ldr r2, [r12, r3, lsl #1]\n"
+        "ssub16 r7, r1, r0\n"
+        "ssub16 r11, r0, r2\n"
+        "mov r1, lr\n"
+        "add r2, lr, r3, lsl #1\n"
+        "ssub16 r4, r4, r6\n"
+        "sadd16 r0, r5, r6\n"
+        "ssub16 r6, r6, r5\n"
+        "ssub16 r7, r5, r7\n"
+        "str r4, [r1]\n"
+        "add r1, r1, r3, lsl #3\n"
+        "str r0, [r1]\n"
+        "add r1, r1, r3, lsl #3\n"
+        "str r6, [r1]\n"
+        "add r1, r1, r3, lsl #3\n"
+        "str r7, [r1]\n"
+        "ssub16 r8, r8, r10\n"
+        "sadd16 r0, r9, r10\n"
+        "ssub16 r10, r10, r9\n"
+        "ssub16 r11, r9, r11\n"
+        "str r8, [r2]\n"
+        "add r2, r2, r3, lsl #3\n"
+        "str r0, [r2]\n"
+        "add r2, r2, r3, lsl #3\n"
+        "str r10, [r2]\n"
+        "add r2, r2, r3, lsl #3\n"
+        "str r11, [r2]\n"
+        "ldr r12, [sp, #136]\n"
+        "ldr lr, [sp, #140]\n"
+        "ldr r0, [sp, #144]\n"
+        "add r12, r12, #4\n"
+        "add lr, lr, #8\n"
+        "subs r0, r0, #1\n"
+        "bne 30b\n"
+        "ldr r11, [sp, #112]\n"
+        "ldr r0, [sp, #108]\n"
+        "ldr r1, [sp, #88]\n"
+        "ldr r4, [sp, #96]\n"
+        "cmp r0, r1\n"
+        "bne 31f\n"
+        /* tile A is there; without another one, tile B is the same */
+        "str r4, [sp, #100]\n"
+        "31:\n"
+        "str r4, [sp, #104]\n"
+        "sub r6, r0, r1\n"
+        "subs r11, r11, #1\n"
+        "beq 32f\n"
+        "ldr r0, [sp, #148]\n"
+        "ldr r1, [sp, #24]\n"
+        "ldr r2, [sp, #152]\n"
+        "add r0, r0, r1\n"
+        "subs r2, r2, #1\n"
+        "bne 35f\n"
+        "ldr r1, [sp, #28]\n"
+        "ldr r2, [sp, #20]\n"
+        "add r0, r0, r1\n"
+        "35:\n"
+        "str r0, [sp, #148]\n"
+        "str r2, [sp, #152]\n"
+        "ldr r5, [sp, #60]\n"
+        "ldr r7, [sp, #116]\n"
+        "add r4, r4, r5, lsl #1\n"
+        "subs r7, r7, #1\n"
+        "bne 33f\n"
+        "ldr r5, [sp, #64]\n"
+        "ldr r7, [sp, #40]\n"
+        "add r4, r4, r5\n"
+        "33:\n"
+        "str r7, [sp, #116]\n"
+        "str r4, [sp, #96]\n"
+        "32:\n"
+        "cmp r6, #0\n"
+        "bne 34f\n"
+        "cmp r11, #0\n"
+        "bne 36f\n"
+        "mov r11, #1\n"
+        "36:\n"
+        "ldr r0, [sp, #88]\n"
+        "add r0, r0, #4\n"
+        "b 21b\n"
+        "34:\n"
+        "str r11, [sp, #112]\n"
+        "ldr lr, [sp, #84]\n"
+        "ldr r0, [sp, #56]\n"
+        /* four filters */
+        "37:\n"
+        "str r0, [sp, #120]\n"
+        "ldr r12, [sp, #88]\n"
+        "ldr r0, [sp, #92]\n"
+        "str r0, [sp, #128]\n"
+        "38:\n"
+        "ldr r0, [sp, #48]\n"
+        "ldr r1, [sp, #52]\n"
+        "add r0, r0, r12\n"
+        "str r0, [sp, #124]\n"
+        "mov r4, #0\n"
+        "mov r5, #0\n"
+        "mov r6, #0\n"
+        "mov r7, #0\n"
+        "mov r8, #0\n"
+        "mov r9, #0\n"
+        "mov r10, #0\n"
+        "mov r11, #0\n"
+        "tbh [pc, r1, lsl #1]\n"
+        "1334:\n"
+        ".short (39f - 1334b)/2, (40f - 1334b)/2, (41f - 1334b)/2, (42f - 1334b)/2, (43f - 1334b)/2, (44f - 1334b)/2, (45f - 1334b)/2, (46f - 1334b)/2\n"
+        "47:\n"
+        "39:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #16\n"
+        "ldr r3, [lr, #-12]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r5, r0, r3, r5\n"
+        "smlad r9, r1, r3, r9\n"
+        "ldr r2, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r6, r0, r2, r6\n"
+        "smlad r10, r1, r2, r10\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r11, r1, r3, r11\n"
+        "40:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #16\n"
+        "ldr r3, [lr, #-12]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r5, r0, r3, r5\n"
+        "smlad r9, r1, r3, r9\n"
+        "ldr r2, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r6, r0, r2, r6\n"
+        "smlad r10, r1, r2, r10\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r11, r1, r3, r11\n"
+        "41:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #16\n"
+        "ldr r3, [lr, #-12]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r5, r0, r3, r5\n"
+        "smlad r9, r1, r3, r9\n"
+        "ldr r2, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r6, r0, r2, r6\n"
+        "smlad r10, r1, r2, r10\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r11, r1, r3, r11\n"
+        "42:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #16\n"
+        "ldr r3, [lr, #-12]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r5, r0, r3, r5\n"
+        "smlad r9, r1, r3, r9\n"
+        "ldr r2, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r6, r0, r2, r6\n"
+        "smlad r10, r1, r2, r10\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r11, r1, r3, r11\n"
+        "43:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #16\n"
+        "ldr r3, [lr, #-12]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r5, r0, r3, r5\n"
+        "smlad r9, r1, r3, r9\n"
+        "ldr r2, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r6, r0, r2, r6\n"
+        "smlad r10, r1, r2, r10\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r11, r1, r3, r11\n"
+        "44:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #16\n"
+        "ldr r3, [lr, #-12]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r5, r0, r3, r5\n"
+        "smlad r9, r1, r3, r9\n"
+        "ldr r2, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r6, r0, r2, r6\n"
+        "smlad r10, r1, r2, r10\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r11, r1, r3, r11\n"
+        "45:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #16\n"
+        "ldr r3, [lr, #-12]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r5, r0, r3, r5\n"
+        "smlad r9, r1, r3, r9\n"
+        "ldr r2, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r6, r0, r2, r6\n"
+        "smlad r10, r1, r2, r10\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r11, r1, r3, r11\n"
+        "46:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #16\n"
+        "ldr r3, [lr, #-12]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r5, r0, r3, r5\n"
+        "smlad r9, r1, r3, r9\n"
+        "ldr r2, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r6, r0, r2, r6\n"
+        "smlad r10, r1, r2, r10\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r11, r1, r3, r11\n"
+        "ldr r0, [sp, #124]\n"
+        "cmp r12, r0\n"
+        "bne 47b\n"
+        "ldr r0, [sp, #128]\n"
+        "ldr r1, [sp, #92]\n"
+        "stmia r0!, {r4, r5, r6, r7, r8, r9, r10, r11}\n"
+        "str r0, [sp, #128]\n"
+        "cmp r12, r1\n"
+        "bne 38b\n"
+        /* from the sums of the 16 positions to two rows of two codes, filter by filter */
+        "mov r0, #4\n"
+        "48:\n"
+        "str r0, [sp, #132]\n"
+        "ldmia lr!, {r8, r9, r10, r11}\n"
+        "ldr r0, [r12]\n"
+        "ldr r1, [r12, #128]\n"
+        "ldr r2, [r12, #256]\n"
+        "ldr r3, [r12, #384]\n"
+        "add r4, r0, r1\n"
+        "add r4, r4, r2\n"
+        "sub r5, r1, r2\n"
+        "sub r5, r5, r3\n"
+        "ldr r0, [r12, #32]\n"
+        "ldr r1, [r12, #160]\n"
+        "ldr r2, [r12, #288]\n"
+        "ldr r3, [r12, #416]\n"
+        "add r1, r1, r11\n"
+        "add r6, r0, r1\n"
+        "add r6, r6, r2\n"
+        "sub r7, r1, r2\n"
+        "sub r7, r7, r3\n"
+        "add r4, r4, r6\n"
+        "add r5, r5, r7\n"
+        "ldr r0, [r12, #64]\n"
+        "ldr r1, [r12, #192]\n"
+        "ldr r2, [r12, #320]\n"
+        "ldr r3, [r12, #448]\n"
+        "add r0, r0, r1\n"
+        "add r0, r0, r2\n"
+        "sub r1, r1, r2\n"
+        "sub r1, r1, r3\n"
+        "add r4, r4, r0\n"
+        "add r5, r5, r1\n"
+        "sub r6, r6, r0\n"
+        "sub r7, r7, r1\n"
+        "ldr r0, [r12, #96]\n"
+        "ldr r1, [r12, #224]\n"
+        "ldr r2, [r12, #352]\n"
+        "ldr r3, [r12, #480]\n"
+        "add r0, r0, r1\n"
+        "add r0, r0, r2\n"
+        "sub r1, r1, r2\n"
+        "sub r1, r1, r3\n"
+        "sub r6, r6, r0\n"
+        "sub r7, r7, r1\n"
+        "asr r4, r4, #1\n"
+        "smmlar r4, r4, r8, r9\n"
+        "asr r4, r4, r10\n"
+        "ssat r4, #8, r4\n"
+        "asr r5, r5, #1\n"
+        "smmlar r5, r5, r8, r9\n"
+        "asr r5, r5, r10\n"
+        "ssat r5, #8, r5\n"
+        "asr r6, r6, #1\n"
+        "smmlar r6, r6, r8, r9\n"
+        "asr r6, r6, r10\n"
+        "ssat r6, #8, r6\n"
+        "asr r7, r7, #1\n"
+        "smmlar r7, r7, r8, r9\n"
+        "asr r7, r7, r10\n"
+        "ssat r7, #8, r7\n"
+        "ldr r0, [sp, #100]\n"
+        "ldr r1, [sp, #60]\n"
+        "ldr r2, [sp, #64]\n"
+        "add r2, r2, r0\n"
+        "strb r4, [r0]\n"
+        "strb r6, [r0, r1]\n"
+        "strb r5, [r2]\n"
+        "strb r7, [r2, r1]\n"
+        "add r0, r0, #1\n"
+        "str r0, [sp, #100]\n"
+        "ldr r0, [r12, #16]\n"
+        "ldr r1, [r12, #144]\n"
+        "ldr r2, [r12, #272]\n"
+        "ldr r3, [r12, #400]\n"
+        "add r4, r0, r1\n"
+        "add r4, r4, r2\n"
+        "sub r5, r1, r2\n"
+        "sub r5, r5, r3\n"
+        "ldr r0, [r12, #48]\n"
+        "ldr r1, [r12, #176]\n"
+        "ldr r2, [r12, #304]\n"
+        "ldr r3, [r12, #432]\n"
+        "add r1, r1, r11\n"
+        "add r6, r0, r1\n"
+        "add r6, r6, r2\n"
+        "sub r7, r1, r2\n"
+        "sub r7, r7, r3\n"
+        "add r4, r4, r6\n"
+        "add r5, r5, r7\n"
+        "ldr r0, [r12, #80]\n"
+        "ldr r1, [r12, #208]\n"
+        "ldr r2, [r12, #336]\n"
+        "ldr r3, [r12, #464]\n"
+        "add r0, r0, r1\n"
+        "add r0, r0, r2\n"
+        "sub r1, r1, r2\n"
+        "sub r1, r1, r3\n"
+        "add r4, r4, r0\n"
+        "add r5, r5, r1\n"
+        "sub r6, r6, r0\n"
+        "sub r7, r7, r1\n"
+        "ldr r0, [r12, #112]\n"
+        "ldr r1, [r12, #240]\n"
+        "ldr r2, [r12, #368]\n"
+        "ldr r3, [r12, #496]\n"
+        "add r0, r0, r1\n"
+        "add r0, r0, r2\n"
+        "sub r1, r1, r2\n"
+        "sub r1, r1, r3\n"
+        "sub r6, r6, r0\n"
+        "sub r7, r7, r1\n"
+        "asr r4, r4, #1\n"
+        "smmlar r4, r4, r8, r9\n"
+        "asr r4, r4, r10\n"
+        "ssat r4, #8, r4\n"
+        "asr r5, r5, #1\n"
+        "smmlar r5, r5, r8, r9\n"
+        "asr r5, r5, r10\n"
+        "ssat r5, #8, r5\n"
+        "asr r6, r6, #1\n"
+        "smmlar r6, r6, r8, r9\n"
+        "asr r6, r6, r10\n"
+        "ssat r6, #8, r6\n"
+        "asr r7, r7, #1\n"
+        "smmlar r7, r7, r8, r9\n"
+        "asr r7, r7, r10\n"
+        "ssat r7, #8, r7\n"
+        "ldr r0, [sp, #104]\n"
+        "ldr r1, [sp, #60]\n"
+        "ldr r2, [sp, #64]\n"
+        "add r2, r2, r0\n"
+        "strb r4, [r0]\n"
+        "strb r6, [r0, r1]\n"
+        "strb r5, [r2]\n"
+        "strb r7, [r2, r1]\n"
+        "add r0, r0, #1\n"
+        "str r0, [sp, #104]\n"
+        "add r12, r12, #4\n"
+        "ldr r0, [sp, #132]\n"
+        "subs r0, r0, #1\n"
+        "bne 48b\n"
+        "ldr r0, [sp, #120]\n"
+        "subs r0, r0, #1\n"
+        "bne 37b\n"
+        "ldr r11, [sp, #112]\n"
+        "cmp r11, #0\n"
+        "bne 20b\n"
+        "add sp, sp, #156\n"
+        "pop {r4, r5, r6, r7, r8, r9, r10, r11, pc}\n"
+    );
 }
 
 /* FULLY_CONNECTED: i8[1x128] -> i8[1x32].
+ * Four rows of the matrix at a time. The activations lie widened in the scratch memory: r12
+ * points to them, lr to the weights. r4 to r7 are sums, r0 and r1 activations, r2, r3, r8 and r9
+ * two weights of two rows each, r10 is the activations' end.
  * - Operator 4: 'model/quant_dense/MatMul;...', 4,096 MACs */
-TFLC_NOINLINE static void fully_connected_4(
-    const int8_t input[128], const int8_t weights[4096], const int32_t bias[32], int8_t output[32])
+TFLC_NAKED static void fully_connected_4(TFLC_UNUSED const int8_t *input,
+    TFLC_UNUSED int8_t *output,
+    TFLC_UNUSED int8_t *scratch,
+    TFLC_UNUSED const int32_t *layer)
 {
-    const int8_t *xs = input;
-    for (size_t block = 0; block < 8; ++block) {
-        const size_t first = block * 4;
-        int32_t acc0 = bias[first];
-        int32_t acc1 = bias[first + 1];
-        int32_t acc2 = bias[first + 2];
-        int32_t acc3 = bias[first + 3];
-        const int8_t *w0 = &weights[first * 128];
-        const int8_t *w1 = &weights[(first + 1) * 128];
-        const int8_t *w2 = &weights[(first + 2) * 128];
-        const int8_t *w3 = &weights[(first + 3) * 128];
-        TFLC_UNROLL
-        for (size_t k = 0; k < 128; ++k) {
-            const int32_t x_k = xs[k];
-            acc0 += x_k * w0[k];
-            acc1 += x_k * w1[k];
-            acc2 += x_k * w2[k];
-            acc3 += x_k * w3[k];
-        }
-        const int32_t scaled = tflc_requantize_down(acc0, 1123347143, 8) - 128;
-        output[first] = (int8_t)tflc_clamp(scaled, -128, 127);
-        const int32_t scaled_2 = tflc_requantize_down(acc1, 1123347143, 8) - 128;
-        output[first + 1] = (int8_t)tflc_clamp(scaled_2, -128, 127);
-        const int32_t scaled_3 = tflc_requantize_down(acc2, 1123347143, 8) - 128;
-        output[first + 2] = (int8_t)tflc_clamp(scaled_3, -128, 127);
-        const int32_t scaled_4 = tflc_requantize_down(acc3, 1123347143, 8) - 128;
-        output[first + 3] = (int8_t)tflc_clamp(scaled_4, -128, 127);
-    }
+    __asm__ volatile(
+        "push {r4, r5, r6, r7, r8, r9, r10, r11, lr}\n"
+        "sub sp, sp, #52\n"
+        /* what the layer is like */
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #4]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #8]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #12]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #16]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #20]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #24]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #28]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #32]\n"
+        "str r3, [sp, #36]\n"
+        "ldr r12, [sp, #24]\n"
+        "add r12, r12, r3\n"
+        "str r12, [sp, #40]\n"
+        "str r2, [sp, #44]\n"
+        "str r1, [sp, #48]\n"
+        "mov r4, r0\n"
+        "mov r5, r2\n"
+        "ldr r7, [sp]\n"
+        "ldr r8, [sp, #4]\n"
+        "ldr r9, [sp, #8]\n"
+        "cmp r7, #0\n"
+        "beq 20f\n"
+        "mov r10, r7\n"
+        "24:\n"
+        "ldr r0, [r4], #4\n"
+        "ldr r1, [r4], #4\n"
+        "ldr r2, [r4], #4\n"
+        "ldr r3, [r4], #4\n"
+        "sxtb16 r6, r0\n"
+        "sxtb16 r0, r0, ror #8\n"
+        "str r6, [r5], #4\n"
+        "str r0, [r5], #4\n"
+        "sxtb16 r6, r1\n"
+        "sxtb16 r1, r1, ror #8\n"
+        "str r6, [r5], #4\n"
+        "str r1, [r5], #4\n"
+        "sxtb16 r6, r2\n"
+        "sxtb16 r2, r2, ror #8\n"
+        "str r6, [r5], #4\n"
+        "str r2, [r5], #4\n"
+        "sxtb16 r6, r3\n"
+        "sxtb16 r3, r3, ror #8\n"
+        "str r6, [r5], #4\n"
+        "str r3, [r5], #4\n"
+        "subs r10, r10, #1\n"
+        "bne 24b\n"
+        "20:\n"
+        "cmp r8, #0\n"
+        "beq 21f\n"
+        "mov r10, r8\n"
+        "25:\n"
+        "ldr r0, [r4], #4\n"
+        "sxtb16 r6, r0\n"
+        "sxtb16 r0, r0, ror #8\n"
+        "str r6, [r5], #4\n"
+        "str r0, [r5], #4\n"
+        "subs r10, r10, #1\n"
+        "bne 25b\n"
+        "21:\n"
+        "cmp r9, #0\n"
+        "beq 23f\n"
+        "ldrsb r0, [r4], #1\n"
+        "cmp r9, #1\n"
+        "beq 22f\n"
+        "ldrsb r1, [r4], #1\n"
+        "pkhbt r0, r0, r1, lsl #16\n"
+        "22:\n"
+        "str r0, [r5], #4\n"
+        "cmp r9, #3\n"
+        "bne 23f\n"
+        "ldrsb r0, [r4], #1\n"
+        "str r0, [r5], #4\n"
+        "23:\n"
+        "ldr lr, [sp, #36]\n"
+        "ldr r10, [sp, #44]\n"
+        "ldr r11, [sp, #12]\n"
+        "add r10, r10, r11\n"
+        /* four rows */
+        "26:\n"
+        "ldr r12, [sp, #44]\n"
+        "ldr r0, [sp, #16]\n"
+        "ldmia lr!, {r4, r5, r6, r7}\n"
+        "tbh [pc, r0, lsl #1]\n"
+        "1115:\n"
+        ".short (27f - 1115b)/2, (28f - 1115b)/2, (29f - 1115b)/2, (30f - 1115b)/2, (31f - 1115b)/2, (32f - 1115b)/2, (33f - 1115b)/2, (34f - 1115b)/2\n"
+        "35:\n"
+        "27:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #16\n"
+        "ldr r3, [lr, #-12]\n"
+        "ldr r8, [lr, #-8]\n"
+        "ldr r9, [lr, #-4]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r4, r1, r8, r4\n"
+        "smlad r6, r1, r9, r6\n"
+        "sxtb16 r8, r8\n"
+        "sxtb16 r9, r9\n"
+        "smlad r5, r1, r8, r5\n"
+        "smlad r7, r1, r9, r7\n"
+        "28:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #16\n"
+        "ldr r3, [lr, #-12]\n"
+        "ldr r8, [lr, #-8]\n"
+        "ldr r9, [lr, #-4]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r4, r1, r8, r4\n"
+        "smlad r6, r1, r9, r6\n"
+        "sxtb16 r8, r8\n"
+        "sxtb16 r9, r9\n"
+        "smlad r5, r1, r8, r5\n"
+        "smlad r7, r1, r9, r7\n"
+        "29:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #16\n"
+        "ldr r3, [lr, #-12]\n"
+        "ldr r8, [lr, #-8]\n"
+        "ldr r9, [lr, #-4]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r4, r1, r8, r4\n"
+        "smlad r6, r1, r9, r6\n"
+        "sxtb16 r8, r8\n"
+        "sxtb16 r9, r9\n"
+        "smlad r5, r1, r8, r5\n"
+        "smlad r7, r1, r9, r7\n"
+        "30:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #16\n"
+        "ldr r3, [lr, #-12]\n"
+        "ldr r8, [lr, #-8]\n"
+        "ldr r9, [lr, #-4]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r4, r1, r8, r4\n"
+        "smlad r6, r1, r9, r6\n"
+        "sxtb16 r8, r8\n"
+        "sxtb16 r9, r9\n"
+        "smlad r5, r1, r8, r5\n"
+        "smlad r7, r1, r9, r7\n"
+        "31:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #16\n"
+        "ldr r3, [lr, #-12]\n"
+        "ldr r8, [lr, #-8]\n"
+        "ldr r9, [lr, #-4]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r4, r1, r8, r4\n"
+        "smlad r6, r1, r9, r6\n"
+        "sxtb16 r8, r8\n"
+        "sxtb16 r9, r9\n"
+        "smlad r5, r1, r8, r5\n"
+        "smlad r7, r1, r9, r7\n"
+        "32:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #16\n"
+        "ldr r3, [lr, #-12]\n"
+        "ldr r8, [lr, #-8]\n"
+        "ldr r9, [lr, #-4]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r4, r1, r8, r4\n"
+        "smlad r6, r1, r9, r6\n"
+        "sxtb16 r8, r8\n"
+        "sxtb16 r9, r9\n"
+        "smlad r5, r1, r8, r5\n"
+        "smlad r7, r1, r9, r7\n"
+        "33:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #16\n"
+        "ldr r3, [lr, #-12]\n"
+        "ldr r8, [lr, #-8]\n"
+        "ldr r9, [lr, #-4]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r4, r1, r8, r4\n"
+        "smlad r6, r1, r9, r6\n"
+        "sxtb16 r8, r8\n"
+        "sxtb16 r9, r9\n"
+        "smlad r5, r1, r8, r5\n"
+        "smlad r7, r1, r9, r7\n"
+        "34:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #16\n"
+        "ldr r3, [lr, #-12]\n"
+        "ldr r8, [lr, #-8]\n"
+        "ldr r9, [lr, #-4]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r4, r1, r8, r4\n"
+        "smlad r6, r1, r9, r6\n"
+        "sxtb16 r8, r8\n"
+        "sxtb16 r9, r9\n"
+        "smlad r5, r1, r8, r5\n"
+        "smlad r7, r1, r9, r7\n"
+        "cmp r12, r10\n"
+        "bne 35b\n"
+        /* from sums to codes */
+        "sub r4, r4, r5\n"
+        "asr r4, r4, #7\n"
+        "lsl r5, r5, #1\n"
+        "sub r6, r6, r7\n"
+        "asr r6, r6, #7\n"
+        "lsl r7, r7, #1\n"
+        "ldmia lr!, {r0, r1, r2}\n"
+        "smmlar r5, r5, r0, r1\n"
+        "asr r5, r5, r2\n"
+        "ssat r5, #8, r5\n"
+        "lsr r2, r2, #8\n"
+        "ldr r0, [lr], #4\n"
+        "ldr r1, [lr], #4\n"
+        "smmlar r4, r4, r0, r1\n"
+        "asr r4, r4, r2\n"
+        "ssat r4, #8, r4\n"
+        "lsr r2, r2, #8\n"
+        "ldr r0, [lr], #4\n"
+        "ldr r1, [lr], #4\n"
+        "smmlar r7, r7, r0, r1\n"
+        "asr r7, r7, r2\n"
+        "ssat r7, #8, r7\n"
+        "lsr r2, r2, #8\n"
+        "ldr r0, [lr], #4\n"
+        "ldr r1, [lr], #4\n"
+        "smmlar r6, r6, r0, r1\n"
+        "asr r6, r6, r2\n"
+        "ssat r6, #8, r6\n"
+        "ldr r0, [sp, #48]\n"
+        "ldr r2, [sp, #40]\n"
+        "cmp lr, r2\n"
+        "beq 36f\n"
+        "strb r5, [r0], #1\n"
+        "strb r4, [r0], #1\n"
+        "strb r7, [r0], #1\n"
+        "strb r6, [r0], #1\n"
+        "str r0, [sp, #48]\n"
+        "b 26b\n"
+        /* the last group may have fewer rows */
+        "36:\n"
+        "ldr r2, [sp, #20]\n"
+        "strb r5, [r0], #1\n"
+        "cmp r2, #1\n"
+        "ble 37f\n"
+        "strb r4, [r0], #1\n"
+        "cmp r2, #2\n"
+        "ble 37f\n"
+        "strb r7, [r0], #1\n"
+        "cmp r2, #3\n"
+        "ble 37f\n"
+        "strb r6, [r0], #1\n"
+        "37:\n"
+        "add sp, sp, #52\n"
+        "pop {r4, r5, r6, r7, r8, r9, r10, r11, pc}\n"
+    );
 }
 
 /* FULLY_CONNECTED: i8[1x32] -> i8[1x10].
+ * Four rows of the matrix at a time. The activations lie widened in the scratch memory: r12
+ * points to them, lr to the weights. r4 to r7 are sums, r0 and r1 activations, r2, r3, r8 and r9
+ * two weights of two rows each, r10 is the activations' end.
  * - Operator 5: 'model/quant_dense_1/MatMul;...', 320 MACs */
-TFLC_NOINLINE static void fully_connected_5(
-    const int8_t input[32], const int8_t weights[320], const int32_t bias[10], int8_t output[10])
+TFLC_NAKED static void fully_connected_5(TFLC_UNUSED const int8_t *input,
+    TFLC_UNUSED int8_t *output,
+    TFLC_UNUSED int8_t *scratch,
+    TFLC_UNUSED const int32_t *layer)
 {
-    const int8_t *xs = input;
-    for (size_t block = 0; block < 3; ++block) {
-        const size_t first = tflc_index_min(block * 4, 6);
-        int32_t acc0 = bias[first];
-        int32_t acc1 = bias[first + 1];
-        int32_t acc2 = bias[first + 2];
-        int32_t acc3 = bias[first + 3];
-        const int8_t *w0 = &weights[first * 32];
-        const int8_t *w1 = &weights[(first + 1) * 32];
-        const int8_t *w2 = &weights[(first + 2) * 32];
-        const int8_t *w3 = &weights[(first + 3) * 32];
-        TFLC_UNROLL
-        for (size_t k = 0; k < 32; ++k) {
-            const int32_t x_k = xs[k];
-            acc0 += x_k * w0[k];
-            acc1 += x_k * w1[k];
-            acc2 += x_k * w2[k];
-            acc3 += x_k * w3[k];
-        }
-        const int32_t scaled = tflc_requantize_down(acc0, 1280968235, 8) + 29;
-        output[first] = (int8_t)tflc_clamp(scaled, -128, 127);
-        const int32_t scaled_2 = tflc_requantize_down(acc1, 1280968235, 8) + 29;
-        output[first + 1] = (int8_t)tflc_clamp(scaled_2, -128, 127);
-        const int32_t scaled_3 = tflc_requantize_down(acc2, 1280968235, 8) + 29;
-        output[first + 2] = (int8_t)tflc_clamp(scaled_3, -128, 127);
-        const int32_t scaled_4 = tflc_requantize_down(acc3, 1280968235, 8) + 29;
-        output[first + 3] = (int8_t)tflc_clamp(scaled_4, -128, 127);
-    }
+    __asm__ volatile(
+        "push {r4, r5, r6, r7, r8, r9, r10, r11, lr}\n"
+        "sub sp, sp, #52\n"
+        /* what the layer is like */
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #4]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #8]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #12]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #16]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #20]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #24]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #28]\n"
+        "ldr r12, [r3], #4\n"
+        "str r12, [sp, #32]\n"
+        "str r3, [sp, #36]\n"
+        "ldr r12, [sp, #24]\n"
+        "add r12, r12, r3\n"
+        "str r12, [sp, #40]\n"
+        "str r2, [sp, #44]\n"
+        "str r1, [sp, #48]\n"
+        "mov r4, r0\n"
+        "mov r5, r2\n"
+        "ldr r7, [sp]\n"
+        "ldr r8, [sp, #4]\n"
+        "ldr r9, [sp, #8]\n"
+        "cmp r7, #0\n"
+        "beq 20f\n"
+        "mov r10, r7\n"
+        "24:\n"
+        "ldr r0, [r4], #4\n"
+        "ldr r1, [r4], #4\n"
+        "ldr r2, [r4], #4\n"
+        "ldr r3, [r4], #4\n"
+        "sxtb16 r6, r0\n"
+        "sxtb16 r0, r0, ror #8\n"
+        "str r6, [r5], #4\n"
+        "str r0, [r5], #4\n"
+        "sxtb16 r6, r1\n"
+        "sxtb16 r1, r1, ror #8\n"
+        "str r6, [r5], #4\n"
+        "str r1, [r5], #4\n"
+        "sxtb16 r6, r2\n"
+        "sxtb16 r2, r2, ror #8\n"
+        "str r6, [r5], #4\n"
+        "str r2, [r5], #4\n"
+        "sxtb16 r6, r3\n"
+        "sxtb16 r3, r3, ror #8\n"
+        "str r6, [r5], #4\n"
+        "str r3, [r5], #4\n"
+        "subs r10, r10, #1\n"
+        "bne 24b\n"
+        "20:\n"
+        "cmp r8, #0\n"
+        "beq 21f\n"
+        "mov r10, r8\n"
+        "25:\n"
+        "ldr r0, [r4], #4\n"
+        "sxtb16 r6, r0\n"
+        "sxtb16 r0, r0, ror #8\n"
+        "str r6, [r5], #4\n"
+        "str r0, [r5], #4\n"
+        "subs r10, r10, #1\n"
+        "bne 25b\n"
+        "21:\n"
+        "cmp r9, #0\n"
+        "beq 23f\n"
+        "ldrsb r0, [r4], #1\n"
+        "cmp r9, #1\n"
+        "beq 22f\n"
+        "ldrsb r1, [r4], #1\n"
+        "pkhbt r0, r0, r1, lsl #16\n"
+        "22:\n"
+        "str r0, [r5], #4\n"
+        "cmp r9, #3\n"
+        "bne 23f\n"
+        "ldrsb r0, [r4], #1\n"
+        "str r0, [r5], #4\n"
+        "23:\n"
+        "ldr lr, [sp, #36]\n"
+        "ldr r10, [sp, #44]\n"
+        "ldr r11, [sp, #12]\n"
+        "add r10, r10, r11\n"
+        /* four rows */
+        "26:\n"
+        "ldr r12, [sp, #44]\n"
+        "ldr r0, [sp, #16]\n"
+        "ldmia lr!, {r4, r5, r6, r7}\n"
+        "tbh [pc, r0, lsl #1]\n"
+        "1115:\n"
+        ".short (27f - 1115b)/2, (28f - 1115b)/2, (29f - 1115b)/2, (30f - 1115b)/2, (31f - 1115b)/2, (32f - 1115b)/2, (33f - 1115b)/2, (34f - 1115b)/2\n"
+        "35:\n"
+        "27:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #16\n"
+        "ldr r3, [lr, #-12]\n"
+        "ldr r8, [lr, #-8]\n"
+        "ldr r9, [lr, #-4]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r4, r1, r8, r4\n"
+        "smlad r6, r1, r9, r6\n"
+        "sxtb16 r8, r8\n"
+        "sxtb16 r9, r9\n"
+        "smlad r5, r1, r8, r5\n"
+        "smlad r7, r1, r9, r7\n"
+        "28:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #16\n"
+        "ldr r3, [lr, #-12]\n"
+        "ldr r8, [lr, #-8]\n"
+        "ldr r9, [lr, #-4]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r4, r1, r8, r4\n"
+        "smlad r6, r1, r9, r6\n"
+        "sxtb16 r8, r8\n"
+        "sxtb16 r9, r9\n"
+        "smlad r5, r1, r8, r5\n"
+        "smlad r7, r1, r9, r7\n"
+        "29:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #16\n"
+        "ldr r3, [lr, #-12]\n"
+        "ldr r8, [lr, #-8]\n"
+        "ldr r9, [lr, #-4]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r4, r1, r8, r4\n"
+        "smlad r6, r1, r9, r6\n"
+        "sxtb16 r8, r8\n"
+        "sxtb16 r9, r9\n"
+        "smlad r5, r1, r8, r5\n"
+        "smlad r7, r1, r9, r7\n"
+        "30:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #16\n"
+        "ldr r3, [lr, #-12]\n"
+        "ldr r8, [lr, #-8]\n"
+        "ldr r9, [lr, #-4]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r4, r1, r8, r4\n"
+        "smlad r6, r1, r9, r6\n"
+        "sxtb16 r8, r8\n"
+        "sxtb16 r9, r9\n"
+        "smlad r5, r1, r8, r5\n"
+        "smlad r7, r1, r9, r7\n"
+        "31:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #16\n"
+        "ldr r3, [lr, #-12]\n"
+        "ldr r8, [lr, #-8]\n"
+        "ldr r9, [lr, #-4]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r4, r1, r8, r4\n"
+        "smlad r6, r1, r9, r6\n"
+        "sxtb16 r8, r8\n"
+        "sxtb16 r9, r9\n"
+        "smlad r5, r1, r8, r5\n"
+        "smlad r7, r1, r9, r7\n"
+        "32:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #16\n"
+        "ldr r3, [lr, #-12]\n"
+        "ldr r8, [lr, #-8]\n"
+        "ldr r9, [lr, #-4]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r4, r1, r8, r4\n"
+        "smlad r6, r1, r9, r6\n"
+        "sxtb16 r8, r8\n"
+        "sxtb16 r9, r9\n"
+        "smlad r5, r1, r8, r5\n"
+        "smlad r7, r1, r9, r7\n"
+        "33:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #16\n"
+        "ldr r3, [lr, #-12]\n"
+        "ldr r8, [lr, #-8]\n"
+        "ldr r9, [lr, #-4]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r4, r1, r8, r4\n"
+        "smlad r6, r1, r9, r6\n"
+        "sxtb16 r8, r8\n"
+        "sxtb16 r9, r9\n"
+        "smlad r5, r1, r8, r5\n"
+        "smlad r7, r1, r9, r7\n"
+        "34:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #16\n"
+        "ldr r3, [lr, #-12]\n"
+        "ldr r8, [lr, #-8]\n"
+        "ldr r9, [lr, #-4]\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r7, r0, r3, r7\n"
+        "smlad r4, r1, r8, r4\n"
+        "smlad r6, r1, r9, r6\n"
+        "sxtb16 r8, r8\n"
+        "sxtb16 r9, r9\n"
+        "smlad r5, r1, r8, r5\n"
+        "smlad r7, r1, r9, r7\n"
+        "cmp r12, r10\n"
+        "bne 35b\n"
+        /* from sums to codes */
+        "sub r4, r4, r5\n"
+        "asr r4, r4, #7\n"
+        "lsl r5, r5, #1\n"
+        "sub r6, r6, r7\n"
+        "asr r6, r6, #7\n"
+        "lsl r7, r7, #1\n"
+        "ldmia lr!, {r0, r1, r2}\n"
+        "add r3, r1, r5, asr #31\n"
+        "smmlar r5, r5, r0, r3\n"
+        "asr r5, r5, r2\n"
+        "ssat r5, #8, r5\n"
+        "lsr r2, r2, #8\n"
+        "ldr r0, [lr], #4\n"
+        "ldr r1, [lr], #4\n"
+        "add r3, r1, r4, asr #31\n"
+        "smmlar r4, r4, r0, r3\n"
+        "asr r4, r4, r2\n"
+        "ssat r4, #8, r4\n"
+        "lsr r2, r2, #8\n"
+        "ldr r0, [lr], #4\n"
+        "ldr r1, [lr], #4\n"
+        "add r3, r1, r7, asr #31\n"
+        "smmlar r7, r7, r0, r3\n"
+        "asr r7, r7, r2\n"
+        "ssat r7, #8, r7\n"
+        "lsr r2, r2, #8\n"
+        "ldr r0, [lr], #4\n"
+        "ldr r1, [lr], #4\n"
+        "add r3, r1, r6, asr #31\n"
+        "smmlar r6, r6, r0, r3\n"
+        "asr r6, r6, r2\n"
+        "ssat r6, #8, r6\n"
+        "ldr r0, [sp, #48]\n"
+        "ldr r2, [sp, #40]\n"
+        "cmp lr, r2\n"
+        "beq 36f\n"
+        "strb r5, [r0], #1\n"
+        "strb r4, [r0], #1\n"
+        "strb r7, [r0], #1\n"
+        "strb r6, [r0], #1\n"
+        "str r0, [sp, #48]\n"
+        "b 26b\n"
+        /* the last group may have fewer rows */
+        "36:\n"
+        "ldr r2, [sp, #20]\n"
+        "strb r5, [r0], #1\n"
+        "cmp r2, #1\n"
+        "ble 37f\n"
+        "strb r4, [r0], #1\n"
+        "cmp r2, #2\n"
+        "ble 37f\n"
+        "strb r7, [r0], #1\n"
+        "cmp r2, #3\n"
+        "ble 37f\n"
+        "strb r6, [r0], #1\n"
+        "37:\n"
+        "add sp, sp, #52\n"
+        "pop {r4, r5, r6, r7, r8, r9, r10, r11, pc}\n"
+    );
 }
 
 /* SOFTMAX: i8[1x10] -> i8[1x10].
@@ -422,390 +1959,559 @@ TFLC_NOINLINE static void softmax_6(
     }
 }
 
-/* weights
- * 'model/quant_conv2d/Conv2D;model/quant_conv2d/LastValueQuant/FakeQuantWithMinMaxVarsPerChannel' */
-static const int8_t weights_0[144] = {
--53,-112,4,-17,30,-77,-127,-8,-99,113,-9,5,-111,-127,96,-23,86,44,-34,41,-6,87,127,40,30,94,75,127,
-10,-85,21,82,73,36,93,86,127,96,101,80,-7,40,-37,-107,15,-9,8,79,127,112,7,-43,-120,-87,60,52,-69,
-103,127,82,57,34,-48,-67,-9,72,-33,104,41,83,36,-127,60,-92,-29,-79,-107,55,-127,-27,100,93,87,-27,
--36,96,20,-50,127,53,9,24,73,-36,-11,70,-42,-127,123,6,3,-43,89,127,116,70,57,-52,-67,-15,127,-14,
-92,126,36,-61,49,121,85,38,3,127,60,-122,-59,54,-113,-71,60,-20,76,127,50,81,9,1,-17,127,-34,-7,96,
--67,-110,-24
+/* sizes, then weights and factors of
+ * 'model/quant_conv2d/Relu;model/quant_conv2d/BiasAdd;model/quant_conv2d/Conv2D;model/quant_conv2d/BiasAdd/ReadVariableOp'
+ * in the order of their use */
+static const int32_t layer_0[131] = {
+0,0,3,3,5,8,1,0,-9,-1,-1,1,1,6,6,8,8,3,1,1,-2139062144,1,48,64,16,48,2,4,400,129,127,4472924,-62116,
+14315097,58457,-158306101,170491614,1284,43770,-2128703249,1384060247,24499,18728,1442375809,
+1566450718,11165,22091,1303762926,-129536,151587082,1584717218,-64768,2097445178,-64768,2034844606,
+-64768,2628828,40156,3454209,50945,140572543,-147538628,20325,18363,1878622032,1753210727,1832,
+10578,-2020223781,606229305,43279,32976,2130226023,-64768,134809865,2127462628,-64768,1916945253,
+-64768,1194738135,-32384,11882408,-12632,12239174,7238,1453612348,51906057,58595,54601,1603656625,
+2130008284,5175,29766,2128989569,947996118,13668,52347,1831416757,-64768,134809609,1387944220,
+-32384,1695271266,-64768,1197314064,-32384,10508023,38903,2615477,28341,1425111229,-289865585,9855,
+32572,2136736498,-112402964,15486,24703,-993819100,-1840136910,13873,59401,1621172632,-64768,
+151521545,1927281661,-64768,1131607858,-32384,2004712624,-64768
 };
 
-/* bias of
- * 'model/quant_conv2d/Relu;model/quant_conv2d/BiasAdd;model/quant_conv2d/Conv2D;model/quant_conv2d/BiasAdd/ReadVariableOp',
- * zero points folded in */
-static const int32_t bias_0[16] = {
--3364,8243,345,-1014,732,640,1,494,18856,1,-3386,37,3959,1599,2869,14586
+/* sizes, then weights and factors of
+ * 'model/quant_conv2d_1/Relu;model/quant_conv2d_1/BiasAdd;model/quant_conv2d_1/Conv2D;model/quant_conv2d_1/BiasAdd/ReadVariableOp'
+ * in the order of their use */
+static const int32_t layer_2[4245] = {
+4,0,0,4,0,1,32,96,0,1,1,1024,64,0,8,32,64,8,32,128,127,10026940,-4128772,4718968,23920356,1114084,
+-33226916,-10945000,-20119740,6553724,18612620,19725964,-15990520,10748092,10288684,11796728,
+-10682576,5308280,-29622132,65288,-28770532,7405552,-27197940,-31654068,-22544292,6029556,6816132,
+-15925268,-31194800,12845288,1638048,-29032644,23396044,6356916,15990788,-24248022,-16318778,
+7405390,-11469028,-17105124,-26018330,6291666,-5046416,11075550,-7995380,4718940,-6422352,4194354,
+-852020,2948680,-11206874,3604240,-26280250,4718744,-18678344,-5832796,-6946658,-3276602,4063362,
+-9896046,-19005242,10486102,8978208,-2031644,-5701962,-1507412,5045916,5701574,16973702,42,
+-38994176,8322992,-9502878,-5505014,15073564,-11731306,-654860,4456480,458488,32047006,-18415880,
+6356968,-29818918,-5635992,-17629326,2097164,-12648524,-15859504,-21364714,6160554,2490498,2359466,
+-40501026,7077970,-15466452,4259596,21495946,-5177436,25231012,-23265416,-23265432,6356884,
+-17236288,2097332,-15401468,-5767072,-8585472,-20381720,7340280,-1572672,-16252548,24444632,
+-8585324,3997368,-11469196,-2097040,-15139044,-524108,-4128928,9961768,-5767080,-3145604,-196736,
+8388688,-28311468,4718784,-8126292,31260596,-7602060,3211172,-24051770,-7864134,10026840,2228332,
+-13304024,-6488682,-27918114,4063280,11927838,-1376814,-19398616,20316456,2424672,7405276,-27984180,
+-1310676,-28114966,-21954636,-8847486,12255214,-5833242,-8716366,-12255468,3539024,1704056,
+-14024624,-13106882,-2752460,3604322,-36372524,6750042,655246,-18219191,-26607592,-13893659,
+-4456320,-17629318,-12058939,-22085753,-458651,-2490475,-3932497,-10420315,25755954,-4783995,
+-4587830,-15532363,-917538,-1376537,-26017873,-6029602,8192010,-21299709,-3539040,-1179823,9961428,
+5242829,-14155742,-13500421,7733372,655278,-14811032,14417762,-2228280,9043873,-8257510,852069,
+-1048524,-27721946,-4325637,-16973831,-65487,7274705,-11666001,449,11075662,-8388897,5373564,
+-12386549,983050,-10354481,-24641487,6356998,3473528,4259661,3276764,-393239,9240680,-11010261,
+-9830158,-7798467,3342332,-6094594,-721094,10420488,-4784206,14876452,-26935432,-23068430,-7733176,
+-32047240,-9961430,-11207006,-4587418,-7143608,-14221684,8913214,16515160,-15597564,-6619542,65268,
+1376188,16449484,-28704724,9240418,-524140,-11206806,8454090,10616870,15663084,-7537024,-9961276,
+-8192006,13762628,-9043638,20905934,18088208,17629144,-11271890,-8323270,-15663528,16384080,
+-40632104,12386038,-17891418,13827968,7995746,-3473710,9175156,9830544,26017304,6291644,2359412,
+7340084,-28377174,5308012,-1572794,20840478,-3735858,-589870,17039432,6684896,24772964,14876548,
+-19398370,393396,-15794602,-17039344,-1376450,22413286,7929885,-29622170,-38666307,16449458,
+-3669790,-4980807,-23396427,18743269,-16973705,12386369,-9830345,14877022,3801023,-4784128,5898461,
+-7733476,-10944677,16318051,-655460,23265282,-14483647,3604692,4915283,10027252,10682459,6029376,
+-10026825,-3014508,-3146056,2,-12189910,2752416,2752485,-3342548,-7078247,2752546,-45219582,
+22872207,2424751,3407793,20709335,-24641807,917723,10158230,130909,24379338,-20512825,262100,
+-18022413,-15532091,-13107304,11272168,-5439705,9371780,16711791,5439620,-2686963,18546496,
+-21823159,-3735564,-38928408,-15269924,8454232,7536558,21954260,-24641448,-30081026,2817924,
+-8257268,5505362,-3080258,8257558,-4260116,-8781728,-18087778,15204708,-22150908,13303566,-17039312,
+-14876996,-589916,-4522052,-12255506,13696972,-16187494,13631878,4587642,8781976,-16711932,9764860,
+-12451614,-7143468,-26345398,1769422,-2359228,10813376,-31194888,-20906372,-29557044,17563864,
+-20709212,16842356,-25689792,11337524,1310964,-24576488,5832596,19398908,18153292,1900192,-14942192,
+786664,-26935544,-16711912,18350252,25690140,17628840,22282296,27328256,4194364,19660888,16842728,
+-1310452,-15204352,-13828328,-24379224,-18022452,16711616,-26280094,-31916204,-36306724,4587748,
+-9830080,65378,-19529386,11992952,-14417764,-2556142,-12255280,35914036,5439380,-13566312,-8716346,
+-11665230,-1114340,-13304062,19595188,26804084,-17105012,5898448,10682118,23199746,11861926,1835216,
+-4522004,-5701702,-11468986,-12713850,7929814,2031548,6684906,-17236096,-23134344,1703980,-33947352,
+10289114,-5111738,8847320,12910476,-24576502,1573032,16777412,-8716476,-2294104,-14483494,-5046282,
+1442024,-34537586,10879020,12582996,11468480,28508048,37617730,8519746,-16187722,6356872,10879400,
+-7536738,-29622086,-20316150,-2621226,7929788,11599700,-28311464,-29884024,-11272136,-23068220,
+-6553400,1048668,9437212,-2818252,-2556156,-16514844,33292540,-21430388,-17760608,-8323184,
+-17498176,27263228,-31129736,12123956,13696940,-23265372,12058664,20971592,27525128,-24052220,
+-8650640,7602312,1900376,-27262744,-8585240,23331040,1260144121,-65280,9,601700,1347481437,-261120,
+11,-1089384,1405706734,-261120,11,-1327144,1373786870,-261120,11,-1146684,15269832,5242888,3670136,
+-4653124,-524252,21233788,-6750216,8912984,15466500,8454104,-9437084,-1507360,17564144,-11469200,
+-5766964,9502500,-15138904,5767336,19136568,3670156,22872032,524584,4980852,2621668,-3932116,
+6815820,3407904,8126472,7077924,-4194120,12058876,-11993100,10289068,15400908,8912990,6488052,
+4521700,24182734,1376144,1704128,10747958,5505046,6684912,-1966068,-4718546,-8585376,7078074,
+8060878,7405258,-5046364,-3342564,131260,8912970,8913012,14418158,524426,11075538,3932248,393276,
+12058744,-3407824,-5898006,-6422270,-7864230,12648376,3014724,-196626,196548,-786400,11075422,
+-3342560,8847196,4259826,4718702,-1966060,1769396,23855194,-13042092,-6291330,-8192310,-8847554,
+14286952,-3080228,9044084,18874490,262480,7143258,3146142,7602206,-1310708,-11075732,4980804,
+-8061032,-11140974,-14745622,-15990678,7667612,13107208,5046228,11337724,4259552,13958832,4783800,
+1638340,-524252,1835180,14155936,1376224,1638040,-10158268,6553708,-9633932,13696608,3473252,
+-25624896,5505188,4980964,8650908,16580564,1048900,22609860,-4194280,-14090360,8913076,-18546780,
+-12844860,-33226768,-11796272,-1966052,5374056,262214,12124116,-2949250,8323048,2097280,3997676,
+12058788,14745558,-11993140,6487834,-5766862,-3342486,3014740,17891218,-9634018,-3800918,9961754,
+-9174944,4521898,11272306,3145806,12845182,-8454156,-4456440,3407880,5439418,11010124,917576,
+7209154,-11862130,1048580,3145738,4456577,8192038,7012175,8257478,-7405509,2031739,11862223,4063315,
+-1245041,1966048,-6291374,-11665411,2555998,14876740,9502475,-4849609,-8519686,-8519479,-1900427,
+4784193,3866731,5046312,-1376157,-8716292,-4259871,4587563,2883758,3080362,-7995332,-3080188,
+5373978,34,-1114125,12320726,-589877,2621230,6422523,4980521,2424853,7274433,-7733251,8912674,
+3014898,-12583165,131002,-2097314,-14090719,-1441625,9502910,-6160381,4784135,3473471,8192091,
+9240870,-5439483,-458778,-4653231,-983089,-18349994,-10420200,-2490298,-23199764,8388610,-2162748,
+3014702,8388648,9371548,2555660,-3080266,3080120,2228288,-3407810,3014848,4390888,2490386,-20906090,
+-327740,-5111792,5045774,-2490316,-8978530,-5504916,-1572654,-3014642,8913016,1442000,1704052,
+-4784166,-12386518,-1834944,-26476360,-8257414,-17629248,-14417822,10354704,-7143428,5046250,
+-4390968,-3801022,14549280,-5177460,14680204,10289124,-6488162,-4718560,-4784166,27525278,-10944918,
+-2228104,-2818354,-8650590,7209198,14680258,10485824,17301522,-7602034,2883610,-4194054,6160432,
+2097176,4259804,-3473494,-2097136,-3211304,9568350,-17432514,5767172,458750,2359341,262102,-590069,
+2424942,-5767247,983201,1834985,-6029255,196647,2031732,-6750326,-3408089,2424886,3145630,7798663,
+-3276595,-262214,1835181,1179617,-7340061,7536649,-4259736,7929911,-1900660,4259769,3473353,-524200,
+-1638344,-3407858,-18350140,11665430,-6422486,5439443,-7995438,4325563,10420226,-7536631,9895951,
+-262265,-9174973,-6553643,-8847274,20119374,-30015959,11206774,-29360548,2490509,17957009,1245314,
+11075563,14352595,-15531799,7208845,-13696682,10420337,-11731002,2817953,-14483615,524336,-11468746,
+-3866720,-19464032,7077898,1179692,2752534,-3342368,7536516,-1638576,-8126418,-3801052,-8716404,
+-8650530,-1638436,-1965840,-14221766,-22479130,15859764,-23396564,18939762,7471216,-13697158,
+2359384,-1834846,-15335362,11861884,-13762364,12189816,-15794374,2817918,-7536768,2097272,-9830250,
+-16842928,-20447194,-6815644,-7077796,1638328,12386272,-6226020,1573004,3670036,9699360,6815876,
+-196708,-7274616,3211028,4259808,-2818204,6553600,5570364,-3145704,-2359056,5505444,-2359276,
+-983076,3211224,1114100,6029460,1638392,-9109548,4259780,-6226084,1835064,1900392,4718628,-17236008,
+-3407780,-11796420,-2097072,1966088,1900406,-13500314,-14548900,1310812,2883714,-7470986,-7667770,
+5898312,-8323154,-6488124,-2031654,9961492,9895880,-3014304,-5504872,-6815558,-9699316,-11468880,
+-2949242,262150,-4456248,-14614736,-458914,-3997828,5767382,7405560,-4915384,-13566098,4456568,
+-9437176,4521944,4128740,4456550,2031570,2228452,6094812,-2031702,-6619242,-12386370,-1638460,
+-720922,-29557032,17629106,-23265552,-2687120,2228432,13893988,-4128902,262240,-12255272,8257678,
+-7601954,-2621352,-10944608,9240454,-20513044,-9699090,-10682436,8454140,-26738654,7864432,
+-14090264,786544,-6291444,12582976,-13041748,-15990484,-2359272,-5963864,-13893520,-12779524,
+1048824,-13303884,-33226952,8978316,-18808888,10288928,1573184,2883672,-8650720,-8388464,-26935376,
+4194336,-13369264,-8650456,-16449796,4521760,-18284788,-5766772,-5242804,-1245408,-23003208,
+1167647992,-65280,9,314896,1324170273,-65280,9,147104,1183950148,-65280,9,139008,1492454463,-65280,
+9,446632,12845064,16842588,10223720,-2097144,1376208,14155788,8126500,5308280,15728732,13369564,
+9175116,6094676,-9699268,9699668,-3080244,7864324,-4653088,-721060,4521872,-10420284,11010076,
+7864344,851956,5570480,-6815684,5570496,12320980,-13041804,16777456,851956,-5767160,-6226060,
+18743346,9371594,21364812,-4980714,-983358,18088184,8454004,-7602164,18088196,11927784,14549282,
+1966128,-1703564,6029768,-1572566,12845192,-14614738,-4391154,1637950,-4980400,24313850,13369584,
+19005524,-2031748,7864440,16908446,9961760,-10420344,9699628,11141308,-655148,6225842,14811222,
+5963698,5374032,-10682398,-2818190,8912900,9699620,5570388,8388820,4390888,9306218,11468724,
+-7208944,15991108,5243038,2949084,5242962,-9633802,589778,-15466448,5636394,12583064,1769452,
+1310732,262176,8519710,3932252,-13828340,14942456,5898312,2228256,-11075718,20709504,-1572832,
+16515124,-13565968,-5177756,12845296,9961588,-7274520,10748284,2949108,14680384,7340176,786760,
+12321208,6816252,7864416,-4653152,-13303896,-2294144,-9961028,18874632,18088304,19923020,-6225960,
+14942300,19923196,1573032,-11206880,7864628,16253200,7340268,1376184,6750182,11993066,12845142,
+8912910,6356836,8978366,589802,11337634,6553694,9699484,3932168,5570364,-20840414,-130724,4783984,
+15793924,2686860,-11731230,196566,-9699320,-3080198,7995532,3407884,15597688,-5898140,-5439746,
+10616942,-3211324,14155898,-8519630,-12255252,-10027118,10092535,-1900542,9371728,13369399,4193978,
+3211353,-3735704,9437275,13238356,4849815,4849805,2424790,-20709277,-10288734,-7929850,15073196,
+3014396,-2031737,3145585,-4587331,9699430,8257662,2883634,15597637,-3997580,2359215,3801167,5505119,
+8650975,12321005,7143514,1965974,6881295,2031646,-2031578,2555889,3145590,1834911,-130894,15007545,
+131170,11141155,-1900567,8453942,-7929865,7798972,5570616,9305960,6619198,-16056549,327697,
+-15597487,-131028,12452040,-2621356,12845197,-8585182,-6291675,2228293,-2687115,14418009,-22478893,
+-2555796,-13238346,10223648,-11796426,-5504992,6946842,982732,-3932102,-4456400,13172722,6815832,
+6291486,-1048466,5308368,-7864264,-2359038,-7077682,8519696,7012270,-6357056,3342252,-10485498,
+12714136,12714170,-3145606,12845146,-6684622,1507286,-4587482,6029328,8913086,-1703794,16908506,
+-1245254,-4063182,-917494,4980866,6815758,-7077856,11272286,-1572722,8716122,2097350,-1310684,
+5505036,-2555908,-10878894,7471216,9764712,1310752,2686876,8454102,2293686,-2556184,-5439574,
+-9043952,5505024,196588,-17694684,-6488122,12976274,-11599972,10223850,5898302,-6750316,2031610,
+4128821,-4390864,7798814,10092573,2097014,5308663,655390,12779361,6422914,-1310695,2490515,6946910,
+-4718281,2424868,8257426,-720620,6684476,2883593,-1966243,13434661,11010208,-9830230,7536628,
+5898273,-1900416,-917605,8257721,-5242775,24904139,8323067,-2359330,17629330,7012513,-4653000,
+6094900,3407923,3866666,10158153,2752636,8847231,917720,-1245291,7798759,3801162,-10813489,-655374,
+13107116,8454188,6357082,655453,-524359,-7274643,-6422266,655548,5898278,2621449,-7995470,-10878999,
+7995419,-2687057,-2621127,6684701,-262200,-4653022,15204516,-8126370,8978384,6684738,13041536,
+4194530,4980748,12910470,5243284,-1245302,4718702,13369516,-4718412,-5701722,11599830,6422816,
+10420218,-4849520,-4784288,8716202,10093052,-130730,7864346,8388670,7733262,-5308482,3276866,
+3670140,12059162,9109466,4063250,11010234,-10223600,-5767016,7602288,17825812,-2031692,6029328,
+-9174956,14745476,-7077688,-4915228,327624,-3080220,-22020040,-2359176,17628940,9240352,10026824,
+-2556068,-2031620,-1769684,-19595384,-8912764,8126488,10223796,-16777140,-17498364,11272236,
+-1769492,7602292,-3407748,-13303944,-1834984,-4521990,-15597464,-4194270,28442686,7274350,-9568168,
+-11534318,29818800,1573074,-8323128,-7143426,7340036,-23723994,-13828098,1900142,1441848,24313610,
+5243010,-524144,13827730,-3538676,-14942152,-8585262,23593194,-13762436,-15532372,2162664,10748224,
+23855486,9437228,5439332,13369462,-917414,-8519516,-1310710,16646210,9830446,3080164,-7077878,
+18284388,-7339930,5570512,-3473562,851916,-11599946,-8847510,13434694,14876600,7733318,-5701758,
+-720904,-7405682,-12189688,524524,1573006,14155914,-16842828,-25755920,6291460,8388632,-3145574,
+-21692504,-5111788,-6815650,4718660,-18349964,-13041732,27263084,19202024,-12582868,-9371704,
+33357712,1310832,2162612,-10944612,11337708,-13303900,-20381968,-2294104,7078096,22020104,2097320,
+786572,8191732,3932556,-5504864,-15204280,27525312,-13828124,-23789928,-2818112,20971884,13107620,
+-8847528,13631488,8388796,1094641860,-65280,9,198700,1817211933,-130560,10,551012,1318902308,-65280,
+9,227548,1197823515,-65280,9,593300,6881228,-23855076,11796740,11075480,1835344,-29556904,-2031900,
+-3604500,-13631192,-23527860,-7601956,-721000,7667652,26541812,10748000,17629124,2686940,-21168492,
+1573252,1835092,6619020,21560944,-8585552,-1572724,22282392,14745436,-19071004,7340128,-786316,
+5832436,19923064,-2818060,16056284,-19202266,-10878888,8454078,5308184,-17760532,12779200,11403542,
+8782032,-18678346,-19267574,-3473648,-4653072,14089932,2817908,3735322,-3604720,-38469680,6684742,
+10748268,9830422,-3735650,-12124282,-1441546,21758026,9044006,-15204086,8126532,-3538762,2031600,
+21233880,1114082,-5505020,-16842866,15335428,9764806,-1310444,-30867600,982844,-5308470,-19529544,
+13827742,11206534,982704,9175200,-5373932,11927588,17366982,-786224,-9437104,-17956366,-2096924,
+10157746,23002954,2817926,7733306,15728726,27394322,7929782,14680168,11730842,-20250956,20512736,
+851926,3670036,-12255592,-7274664,7143404,2162396,-19071228,15793944,9699572,2883680,18677256,
+-459084,-1769944,-3145524,-17760276,3997496,3473180,-7077884,-26738292,-12844876,6816252,13434684,
+-2359176,-786340,7864484,15204360,21758428,11796700,15466572,8978396,-24051792,21758016,4784068,
+-5963788,-26017856,-13238070,11468778,-8388356,-33489122,-20250642,2949102,-21626786,-22872068,
+-18808854,9240412,2228334,-11207142,14614460,6356910,-3538904,-5308536,-16252816,-1769538,-16842916,
+6618956,720870,3670128,11272382,-327896,-30539524,1048576,11534382,10551076,19201714,-8781726,
+4194212,-20905995,-32898899,7012331,2686903,-27459714,-22282417,6815974,36,-7078221,-12714076,
+5046143,-6356946,-15401113,4915066,982917,1441803,-5832753,-4325399,721191,-851887,-19464183,
+-12583246,1507555,11141244,-8912849,-32112250,3670028,-1507237,-3407960,19988453,-262172,-1310734,
+-26280087,-11862145,6684723,-3538921,-19202152,-22675635,-2293900,-7733228,590005,-15597972,
+13827895,4522120,-11206899,20512706,5308321,-9305935,-6684511,-19594859,-7536579,-1048865,18939971,
+7929924,9764937,917560,10944409,1441810,2949114,11534241,-16777468,13303461,-11665436,8847266,
+-21168226,-31522974,2228276,7536338,-13172744,-24707410,1572972,13959130,16449388,-9503194,9633626,
+-4063160,-15466406,10813312,-65672,-4325228,-7208728,-7732978,-4980314,15007700,-7077632,-5308656,
+7602364,851958,2359456,-130916,5505030,-1507378,-30736504,14090200,-3211418,8126536,-852000,
+16908650,2031586,1048644,-10420530,2293606,5505130,-10027070,-12910796,-1245326,-7274528,14876582,
+18677706,11992944,-5701774,-6619140,5111852,-13106588,2097238,7012124,1048720,2752538,-12320640,
+12320858,6487820,-18677808,4521900,589750,2424784,12124158,-1900590,15269898,-16974019,10813359,
+-1245233,-196655,-7274616,15204025,3539176,-8585260,-7078179,262050,-8847629,3276660,12517135,
+-8585522,2686783,-2818249,-11272119,2818321,-4783837,3276721,-16973649,-8060884,-11141129,12976226,
+-8061087,-11271986,5963620,8978501,5701660,1835207,-5636232,4259896,-7143723,3407913,-1769485,
+5111861,2293338,-4390865,-6684598,-6094856,18743231,22019842,-4522125,15925318,19005489,15138646,
+-4784181,-5701647,-4915373,-12385663,-6750107,9305979,2818237,-5832654,-3407935,14286926,3080139,
+-524154,3014662,786355,-7078348,12452019,4456252,11468794,-23265742,-2687378,-5046304,3866562,
+5439252,8585090,-8650552,-4718582,24575848,23527218,-6095226,4325396,12910454,-5439820,3604376,
+-1900756,-21299344,3539246,-13631182,5505040,-15204132,-16646076,-2293960,14942294,-11534304,
+6947204,4521918,9175106,-3735936,2228604,720610,-4718480,-3080316,-8126160,2359348,-9109520,
+-14352748,-15990672,12058732,-18022664,-12320540,-12517760,2686884,9437264,-19071248,15793868,
+-16973988,-12844984,20971808,-30932656,-1507392,-16449812,-13893268,12058960,-7077788,1310848,
+-8585512,-30146328,-1769652,12910448,7077888,11337272,-7864256,3473362,-18743284,-11272188,-2686980,
+-2883472,-17039334,-19857592,-1048392,-17367256,4521946,6750012,-327838,1638322,-16973910,-6488364,
+-65622,2228274,21364808,-8257356,-14810914,-7405588,-32636646,-8454312,-8192028,2359444,-26017942,
+-28180150,1507116,11075562,327636,589780,-7012486,8388646,-16580944,-23789660,-4849568,2948920,
+13958786,-28049344,-3604492,5701460,5505494,-4784664,8323066,11272238,13172522,23658228,-16842842,
+-14221358,-2162780,-14024156,-12124226,-1900632,-1179210,-655120,-1376304,-524240,-13435310,
+-6946590,-8716392,589754,-3604860,5308280,-8061110,16580488,-32178376,-26935688,-9961432,9240504,
+11272200,-31916264,-16777152,6356868,22282444,14483108,5308344,3473296,15269860,1375996,65524,
+851900,-1769780,8651144,-25427748,7078056,-19922588,-21168392,-2556080,524356,-30867740,-4980412,
+-5439624,-1310668,-10420648,-5504748,-7274876,1205310287,-65280,9,198416,1400979197,-261120,11,
+-1212212,1427368027,-261120,11,-837076,1406541014,-65280,9,436484,14418080,-22741276,8650828,
+20709668,12123932,-16973976,-2818092,4783624,15531964,-1245672,-1834996,-32767864,7405532,-14614568,
+6094652,7340332,-2031800,-7864176,3211212,11272288,18677752,2424460,-458796,-29032644,-5242788,
+19988424,-983084,10813132,-2621392,14483284,-6815660,-24641228,20316204,-3866702,7733358,3145852,
+13959066,-13172824,1311142,-22610210,15400806,-17629516,9175100,-7667870,10158060,3145798,6422562,
+7929588,7864594,-4784198,19136892,9109228,35848136,15662884,2621472,-65702,9699670,1442018,5505148,
+23526970,262276,-6291412,14680092,-16449584,12714164,-15204186,3276830,26017728,8978338,12779352,
+-1507414,8060522,9371634,3079976,6029420,-9240782,28704928,-15401102,-1900662,14155864,-5505002,
+14549410,-1507444,-5636004,16187368,-3800876,1572972,-7470766,3670158,30342986,-2031684,10944402,
+5308312,21299064,-6815648,-24378940,18612288,3670388,2359360,8453912,10747936,16580504,2621820,
+-19333312,9240476,-13303868,17039516,15793676,31457456,2424800,-1572752,14745120,4456928,17563852,
+14418236,-7799064,33357752,9437548,4718776,21496176,18612616,11796580,4456548,23658240,8191980,
+524368,14680104,-16252832,9830454,-21168586,9699360,2817862,2752552,-37683318,1900516,11730854,
+5308290,1113524,6422544,-18087798,-2949224,-16383976,-4784420,-9174782,3211168,5570468,7209008,
+11534410,13959140,-4129120,1179762,-26148980,-3735558,-15663202,-5701768,2555754,-9830322,-983048,
+-17891356,-655118,15335397,-12058571,14614580,-9764990,6094902,-24576308,10551527,-5308537,12844906,
+-15728886,17760368,-10027271,-9502945,-10092506,-3801104,12058526,5898605,21299204,17957105,
+-1507650,20578209,-12321046,11665523,-9896082,-3014419,-17301223,6946918,16252619,7274473,-13107265,
+5570650,-1507373,9896035,-25296825,6946736,14483196,6422444,-6488140,1703887,17825827,7208734,
+-14942672,7143486,3997665,3604403,-12058518,-4456612,4980600,-2883547,7667884,-2162853,393322,
+14745691,6488118,-1572789,-11665124,-8519675,21823311,-8716334,1441781,-14483545,1769567,-16580566,
+4587833,15335442,-16121274,11861956,1900344,9764794,6618870,10354898,786436,14745350,-31785082,
+18481310,11992656,-2949318,-5767048,-3538832,26148372,-130574,23462156,8519708,-12648738,21364760,
+-1703808,8912972,4587774,-7733000,20185290,3932352,15138646,2555714,-10354650,6946976,3670042,
+3342298,-7799026,6553708,34472114,15138648,-7864038,3407932,-5832806,-1048550,12123928,-2687012,
+-14155570,-2424896,-25493840,-4522132,-11993110,2948980,3735336,1507300,12321182,4718744,21561092,
+-1703886,-18874288,131150,8453910,-983076,17694850,19267670,28901244,-393088,-9305746,-2097217,
+-7733173,5963876,11927610,10485724,10223790,458965,-20774919,-5374062,-8191974,7274556,-6029111,
+-5177503,-22544282,-1638322,-4194472,16253029,-458730,10485919,14418114,8061067,8978486,2490403,
+-22872114,3670195,2359459,2752670,29425825,23330987,18612159,15138976,-9174627,4522049,1638317,
+3997752,21298996,17498186,262254,524285,6291461,2818110,16252904,852154,-13959235,11075557,
+-19202226,-14549082,-2359342,9830617,6881362,2686961,4587798,7012617,-5373978,-3145561,-12320664,
+9699439,17366933,-7471094,11206843,19922989,20381739,3997784,-6422189,-917466,1704170,3407920,
+-1245508,12845262,18350082,-2490218,-8650652,-1507402,-4062998,10879258,-5832776,8322950,-16252668,
+-11665272,5439296,23200202,2752832,11665580,6684730,10354940,-17956584,1048728,-16318490,13238484,
+11272482,-3669812,22937818,23986306,10092654,19529848,-6291070,-1245328,-6226336,7602240,16580308,
+5767268,-28573380,8126540,1048888,-11206688,14483124,5570528,524496,-12779652,-27197712,-15401204,
+-28508224,8191948,17104444,5505096,12583304,132,15007512,208,-15990624,1638380,-27197716,-5701760,
+9437472,12058740,13369376,-11534320,14680364,-7143560,-15859506,12845098,-983232,2621560,-1114158,
+9699350,-3538782,-7929962,-6291344,15859824,-8388512,-24838508,-35782586,-11927524,-131070,14287040,
+25690208,9306132,3801236,-7208860,-18939908,11534454,-32702494,-9043894,-16383782,4194440,22151474,
+30277648,11730770,6029534,5767584,1769456,-8454322,7667658,9764464,14942292,-19005238,3670050,
+16122302,720746,-1769744,1966220,-786324,-14090504,-15859642,-17105032,-11600142,12452072,65372,
+2031552,10617124,5636476,4915016,-6291322,-16515022,-2424858,8847258,-14155744,1704222,131132,
+917778,-5767134,22544584,-4128776,-18087492,12910516,-7799076,11796584,8453984,5308396,11534632,
+3997472,-22544212,12321052,-9633796,-26149360,-24378980,-13631352,16842548,18612700,8651136,5832588,
+1835056,-1572516,-29097940,5242924,-33226892,-13107132,19661192,-4194008,14418224,18415576,-786364,
+11796720,13631804,1710961800,-130560,10,499836,1420757705,-261120,11,-921904,1158459835,-65280,9,
+1108532,1452313200,-261120,11,-817300,13434764,-6225928,10747956,-26935480,11534416,4194388,2621456,
+-6553380,-11993232,-4718340,-7601948,-25165596,-18809340,4194424,-13303976,14680412,20709700,
+12320972,5242920,15728812,-15204280,-2818096,4456500,27263020,12845084,12845120,8912956,-17825556,
+-9437032,5243012,3145900,-25689948,5701454,-1114128,7995434,-15401136,4259828,7798688,5046032,
+-3997724,-11731212,3670328,-4325232,-12844818,-3604784,5505322,-983070,3670334,9961754,13172398,
+-11337746,9764688,-8847412,3538996,10485792,19661016,-5767154,11534522,4259768,-1441330,-11206774,
+-392968,-3014628,-7077766,7012318,-1441704,10682362,-40369960,1310748,9568436,2162680,-3800608,
+-19922772,524560,-5111604,12059006,-31916384,174,-8126426,5505350,12910578,4194474,2752554,7602256,
+-22741080,3866448,-458872,-983044,2949022,14680170,8650756,-4325286,-5504850,3538944,8257628,
+7078066,-720992,3670096,7929840,-28835616,-5963840,13107200,4521720,-1310488,-19660752,8913228,
+-1834888,24379784,-16711828,1311072,4194480,-5504728,2162632,5045900,-13828112,1638132,-16449748,
+10289076,5570420,-8650584,-15663216,13369572,3997568,12058940,-7274592,-2097036,2162636,25690248,
+13959076,-4456396,-4194190,-24314070,1966174,-3932050,982954,-13828252,-3669994,-11272122,-7995182,
+-8519612,-852192,12320882,-29229034,-3276458,18874724,2359424,5570514,-4063150,-5111804,-9764922,
+-4522078,16580474,19923210,10092656,-2883424,-24969340,917744,11141182,10354814,-393176,6815638,
+327713,1179746,-24248552,8061067,1966194,11992852,-23068693,-5242860,-5963616,1507363,-16580710,
+13828031,9240922,-17039371,-7143058,11993240,3735299,655173,6291261,3342356,-3145708,7012462,
+3866565,7471244,5308540,2949129,-10878850,5767258,-786274,-2228132,-2752675,2621352,-327627,
+-2490290,-31391404,-3342135,-1048470,2948968,-2621447,-12189540,-3080066,-6094711,7471360,-6619193,
+7930042,-13631491,-7012072,12648520,-3014453,393211,196639,-13893758,1638312,-5111980,-2556127,
+18219142,15401038,-3997657,-4259954,6160540,7602232,5505036,3473603,-4522086,4456482,2883646,
+-31325886,2752758,4849774,13958866,-11927424,-13762406,2228440,3473370,-655274,7995494,4850082,
+-1507364,-10878672,5832572,-1638578,-4522130,10551050,-5439598,8323062,6422560,-15270036,5767176,
+10616922,1900432,9830536,11010054,-4325224,-7012374,1114104,14680100,5046208,65534,-3342746,
+17956966,2686862,1769258,-3604596,-458930,4718714,-11927330,-31523008,-10813888,-2621346,-17432542,
+10878998,8978412,-4391044,-3866634,7012314,655408,720842,-10551302,19136802,1900486,1245144,
+-3145704,4325428,-10616804,-6422518,4849862,-26083048,18022406,2555905,458712,-8257662,12517579,
+13434818,1113990,-2228445,3079960,8060992,-3079987,-22085690,18022313,-982948,458837,-2097224,
+6619340,2948851,-3473397,-131287,12320714,5046268,-3735468,19791987,10026998,3997778,-1048583,
+655516,-12910672,-1310676,11534486,-23658127,10944532,4259845,6750200,-15400950,3014513,2293738,
+3866518,-2228351,-1572740,5963782,-3866393,5701472,-20250807,7405696,-11075531,-720710,2097016,
+-6357109,-6356935,23920823,-4456468,13172572,-9568306,12845231,-3866684,5701684,65631,2752788,
+-6815578,-7274590,4063442,9634119,14352374,1835078,7143378,-20315866,-2424874,12976158,3211250,
+-852200,1966150,9371596,4980950,15138790,8519858,9044094,6815848,-13762468,-262056,982786,-5898162,
+16777222,7143302,17497998,-2752472,13500416,4259828,8519854,2097216,-917124,-9174982,-2162748,
+10748066,12059040,15204412,6881276,-14942148,-721336,8388724,-5439576,65220,-10945004,7929844,
+-1769532,-12320564,-14877024,7143260,5505112,-33292064,-7077872,7077900,-14352592,-3604576,
+-12779648,10813420,-6225984,-19595416,8388720,8913076,-1572856,-14942084,-2818356,-262028,-458812,
+12058776,-786276,19136590,4063282,-6422512,-17105078,16384354,7602324,8060810,-21299414,9568312,
+-1507416,2752608,-25887118,35389592,2752652,-15597464,-12910616,8650826,-6488248,8585058,-3604714,
+24510482,-1638436,-7208798,3997536,23199860,-2228204,-2359222,-8716468,4063360,-1638446,12320982,
+-19398572,6619102,5439458,-6422452,-6422394,-1703906,-8323168,4652806,-1114726,6160492,2424692,
+-4849500,1113826,4980848,15335564,-16646132,-13238132,1900494,-13566036,-8781814,16515206,4390854,
+10944436,-14221414,11337684,11403436,6422552,-12582782,2752584,4849812,-3211302,1310850,6029656,
+10551280,2621464,2097184,-22806136,6291724,4718732,12648396,-11469136,7864496,2686808,10223672,
+-9896268,33292716,12583104,1114004,-19136412,3407884,-5701692,3473356,25690140,18153452,15531984,
+-1834796,6880964,25690220,5767204,80,-3145528,9175200,-4390936,1573056,-12582640,2108717235,-130560,
+10,609484,1278209699,-65280,9,440648,1224575065,-65280,9,-1620,1435450433,-261120,11,-725420,
+-33226792,1835288,8388640,-21954616,-6815612,7405376,-2556140,10551256,12648164,-18809232,4259708,
+18153160,12386116,15531608,-2883496,-3669940,9699448,-30343468,-23592956,9699720,3408088,17301812,
+8191804,8191520,-18874156,-30932836,-9109648,19201568,-11796384,-20906000,-17498392,-30605340,
+-22806438,-14811014,3145848,-6881694,-393102,12648014,8978258,-10551550,13172494,-2031750,5832632,
+8322930,17760122,8191922,-6553472,11534374,2031500,-24445178,-10354618,-16514958,-16383852,15597706,
+-327730,23396038,3997400,-33227012,-458754,-21037418,-19398592,-10944636,-3473494,-34144498,
+-14942190,16973578,6553604,-23199710,8060922,13172494,-2556310,4587630,6291618,-27197458,-3342544,
+-6619710,15335586,23133830,-8585388,-6029058,-14548928,-8978714,-27852942,-4390962,6947108,393298,
+720834,-1770066,5767216,-17563580,-9896230,10157846,4783952,-26476440,-34144510,-22937434,-4456300,
+327276,1310812,-8061252,14483432,18415132,8978088,-16449640,6815948,-10485512,-1769620,-16449940,
+20709592,15794144,-12255364,9175256,-22216876,-3080424,-14614604,-30605640,-12844832,-1245272,
+-7864236,13434452,28638772,-19857756,-1245336,-30081140,-2818256,-16449540,-20119612,-26411056,
+-28377174,11730820,-3407856,-5373928,-18284568,10026652,-6488108,20250440,1637992,-5046622,851906,
+-15270210,1769110,8060500,-2359098,6553698,65478,10092546,-11010048,4980948,-22872128,851752,
+8191758,-1245384,-15794256,-2949224,-10944752,6356974,-2490190,-17694518,-8585470,-10027308,
+-17236106,-22937713,5570627,-1048951,-33750969,851798,2359335,-4653313,25558729,-13303792,851972,
+-22479075,3079883,-9306252,-851825,-3932041,-8257488,3735423,5111937,-4980703,-24510572,5832405,
+5832667,3145413,-14418191,-14942431,6357012,-9896029,1179477,-11927633,2424822,1703645,-10878854,
+18874047,7143427,-18153349,-4063323,8847236,65261,10813347,-589691,-7209160,2359198,-6619463,
+8650949,4325130,917371,15073527,-24641490,21561247,-20644077,6094841,-11010072,-3932089,13828045,
+-4587915,-6160419,6291253,-6029574,7274455,6684595,-25231097,-20381894,-9502549,262214,-15794486,
+16121910,-13828372,-19529724,-393154,8978240,-14090406,23331046,-15466330,2424800,-13828328,9961722,
+-13107158,2424644,4587788,-32898920,15138588,-4522092,-3866810,-12648516,1114100,11403418,-197118,
+-4784354,-5701954,11337726,-8978548,10288726,-19464212,-9437138,2228404,-31523250,-2752452,88,
+11730516,-785984,-6815732,5308356,-6815488,23330908,-15597410,-7536790,3276978,-13173034,458588,
+-4128858,-8912490,7864606,-13500342,-14352440,11796760,4849768,23855368,4259702,20185168,-9043968,
+-19005160,-1245316,4783738,-18415782,-18153518,-2556158,-25493612,-20906138,-19463957,10289273,
+24510225,5963865,7405394,13959071,5439179,13566061,-9633516,6815602,393255,12255181,-655644,
+14483605,-3145633,8454130,-15204267,-11534247,-21626423,-11206220,11272529,10551133,21626759,
+4587479,-19857297,14745634,5045925,-3801109,-18874553,-7536810,-16384145,-25231670,-393545,-3080123,
+3538855,2556159,-6619188,-3604743,393499,9764997,-24313540,-2031596,-16974125,3407963,-393226,
+-8716207,-12713465,-392792,6881077,-17891581,5701617,29294668,-9699125,720719,3604615,-1835097,
+-14090005,-10485860,7995485,-4325571,-8585045,-5439766,-6881139,-14614558,-17105050,7209062,
+16253028,9371544,7536402,5045972,12648166,150,-18349646,12320796,-19857848,28836178,-1507458,
+9961792,-6946608,131196,5177152,-15007852,-27787102,13238680,-22281964,7012150,5046206,11730814,
+-14942142,5505090,8257672,10289102,-9306080,-10420418,2228328,-26673632,7143080,-11796408,28376740,
+-12320476,-4128920,1310852,2883696,12386272,-1834800,-10944592,-30146392,-23790040,-7012520,
+-3669996,1311148,-1834900,27001208,-1769532,7077988,-21430448,7405308,4259656,10748264,-5964068,
+8912916,-3080420,-8126392,-9109588,-14942036,6356764,-4915580,-15401342,-27656192,12714052,30342968,
+-27394002,-4456358,7340148,11337416,25952296,-20840022,1900478,-30343214,-2425058,-18153818,
+20185252,-18612048,-1834858,12976334,3932308,-10092168,-19398476,1507228,16711530,1376134,-13828112,
+-1572716,21626936,16187314,16711424,-19857550,-1638494,19463998,-21168334,1506924,-2490300,8519680,
+-9568086,-11009982,-983172,6553680,2883688,-4325242,3670146,-16973878,-3276674,-19267462,786552,
+8389120,-10485354,37421038,-10682716,16121884,11337488,-14024512,13827930,786766,-13828268,9764828,
+-6619204,5112094,-2424928,-7339702,8322850,6553746,-9896044,-33226812,22020160,10485908,-24576076,
+-11271884,5046124,15007400,16515248,-23330464,16515216,-17236236,18088308,-30343224,24641800,
+-11534076,-10485312,23396164,-4915340,-1048272,13369460,-19922592,26279804,-8585364,-21757848,
+-786340,18088152,29360264,23396084,-12320752,327592,30933324,1346343882,-261120,11,-1142292,
+1391356389,-261120,11,-1071340,1112721103,-65280,9,395236,1326736408,-261120,11,-1048452,1048748,
+-7339860,11599720,-19922892,4194508,-8912896,-196728,24117304,26541792,-786048,9699560,-13631444,
+-1310660,13107656,-14155636,10748028,786816,-7798984,15728752,-19660568,16777436,8650784,12058884,
+-21954924,-14679984,6291756,8126524,24903892,17628756,10486036,27263320,-24314312,10486098,-5504886,
+18939856,-8650470,-8650312,6619066,5701594,-18678086,-7798976,-4456388,12321100,-11403210,18219018,
+2621656,3670506,10092748,-17301376,12123710,196354,-35651274,3407916,-2359004,26083688,-18284786,
+-3342420,-3800940,21758278,5767428,35717056,7078116,7995648,-4522592,-8388430,-5504890,6291500,
+10748118,-14942144,-4718338,-2228158,13041614,11272488,104,8388996,15925086,1769202,22020208,
+1048734,11665668,-9437144,-4915302,12779486,-8060942,18612228,-196656,3014896,-20447198,-16514924,
+10616916,18088066,30408752,6029336,9764840,15597820,-18415792,1048920,-3669916,13631636,22020540,
+-27786964,10748088,3670164,-29819312,-23068280,-3604700,11010536,18153320,21298880,11599744,
+18874876,11010388,-27459800,15007392,-2818448,-24117184,5308244,-11271980,17039700,-16777060,
+-5177360,589756,31719820,11272288,24117636,6356920,-3669852,1375928,-26607500,-7077864,-1245262,
+-29622022,-19988752,-15728436,1048664,14418140,15138672,-18743064,-4456182,-17236252,3866518,
+23855548,-3538586,11141142,4063360,3735470,12189750,-2752020,10485792,-327778,-130802,-4260010,
+393338,7864542,11993084,8912944,20447316,19922994,28704948,-16318986,-20315821,-3800989,-1507391,
+-26672855,-27328433,-4587258,-7929863,-21233848,-17236134,-12386221,-6750055,-15007860,3866640,
+29426005,65820,-12844815,-11206383,6422208,2228252,-12582494,-7864442,458861,393477,1703857,
+-7733427,5701820,3932209,4980794,35258507,-2490269,15532137,-13566403,-9699215,-1310637,-5963839,
+-2555661,-6684827,-3145366,-6553389,12517392,-3407538,-3473263,-9502401,-852154,1441674,22348037,
+-4390596,15597803,-2948961,-524452,13959146,19005816,-1441894,-983037,-13107167,-20578405,-851853,
+14745786,15466571,4259778,19792081,3211161,17236067,-8978803,-3407536,1966238,-6225968,393506,
+-14024508,7995812,-15597452,-23134596,-35782344,2949116,-11796274,1376238,1441796,27918494,-786190,
+-8388154,-18218704,2162286,3997648,9175342,-19857664,-130862,-12582888,-14614538,-8978618,12583064,
+7471232,327628,34603272,-19202102,4063256,-6226220,3539352,9175164,-1245298,-7864270,393400,1900484,
+-15925444,27525304,23526920,9830468,1573070,-1310592,1244850,22544688,-3276602,-6684582,-5635516,
+-13303870,2817982,5374052,-14352460,10092710,5636154,-24707130,2752710,20185310,-7208944,35651968,
+5832412,4259818,15597880,-31522950,5898559,1835045,-6488109,-7929639,-12648229,2948970,-8388489,
+-2621562,18284402,2883381,-65381,7340088,20708998,9240871,-1638200,-4325121,-23789243,-9830602,
+3080006,-5635846,-22020352,720969,-1703729,-25165863,14352535,-65490,-3276671,15073308,3408097,
+3735465,18022635,11468491,9699589,393325,1310731,10682435,-8847015,-6684526,-3997755,18808882,
+1704050,6488115,65681,21758162,3800676,23134251,7012356,-5963827,-18939777,-9699474,-5701680,
+-5964076,11403136,10878883,5505147,-31260605,4259853,13697044,11141187,36307088,11075563,11730783,
+5046357,-16449677,12058796,-6946794,-3932080,10617066,-21888644,-5636040,3539200,-11337984,-3538468,
+-458972,-1572770,30408842,23264824,9830434,8650758,-3669902,-37027968,-6226206,-5439656,-16973974,
+3735244,1507142,-1834736,-31719338,15925214,-6488220,15073460,15793964,8651248,11206430,7471112,
+26541764,-24116896,9502696,-14090280,-17563400,-23789860,-4980592,-14680052,17826140,12123800,
+-8061012,-12582672,-4915400,6356492,33292580,7340448,-6225932,-2358972,-1834952,-721020,22282600,
+-20644104,1048612,-6553532,-7077752,17826032,21758096,-3342384,19661020,8650972,13696776,17039508,
+-23527624,-24903360,3604478,-26935356,-25952024,-31260814,-8257354,-22019946,-5242860,8847244,
+-5046452,-19071000,3735438,6356620,36045220,-5177350,-27262684,-17694250,-15532104,5111904,17432934,
+-33358246,3604370,-27393940,-5242756,9961528,9437270,-21037204,14352210,3015084,-5832920,25559124,
+2424680,8388804,4587578,-10944608,-2621344,-655234,-5111554,-8388522,18350196,-12975976,3014748,
+-17825716,4980922,3473148,23462080,1573026,-2031692,-12451594,-5308624,-4522020,21102682,-8716522,
+10158038,-10551380,-31391812,19988460,17825914,8519692,10092578,24772772,5177104,6750140,-7012688,
+7602340,-1310640,-23789684,-11009968,-8126188,-8388316,-15728416,-4653268,-16252532,6094844,
+-24314044,13631760,3473276,26214720,-10944772,-23068444,-27786872,-19071312,1310904,16253016,
+-21430664,12648260,-31391788,-29556816,12123956,5505088,-9109592,4783768,19136884,-14352592,
+15269756,18939616,1368456396,-261120,11,-221724,1914939277,-130560,10,584760,1947563378,-130560,10,
+462436,1390765702,-261120,11,-654448
 };
 
-/* each channel's multiplier */
-static const int32_t multipliers_0[16] = {
-1303762926,1584717218,2097445178,2034844606,2130226023,2127462628,1916945253,1194738135,1831416757,
-1387944220,1695271266,1197314064,1621172632,1927281661,1131607858,2004712624
+/* sizes, then weights and factors of
+ * 'model/quant_dense/MatMul;model/quant_dense/Relu;model/quant_dense/BiasAdd' in the order of
+ * their use */
+static const int32_t layer_4[1137] = {
+8,0,0,256,0,4,4512,128,127,27058627,-29757,34915771,115643,-439062802,-81968922,655493395,148573439,
+15864045,770316808,1156067047,589966584,1055857187,1256927463,86113542,249708885,485439976,
+-215731199,-283966237,373811676,436340471,-433309654,17957922,15531285,569776679,519631272,
+-417513514,170006481,908522709,-349111041,-468055265,16518940,570562322,299510568,-215936503,
+-237366985,-283429118,470163168,487915519,569435416,332928773,812910086,-487912443,131070770,
+972682455,101410079,-167639538,-203088408,82326806,184811288,-971967766,-887758378,467919365,
+132390647,419949528,-484959733,-601696747,1110756859,131810580,-403300588,-469703915,-121364521,
+-119731690,103093219,618997225,942596383,49751820,15349014,153231330,-352050212,353047293,757143531,
+889783044,320666143,-15875082,467079979,-450560026,155109887,-286721553,-688114664,118737387,
+606448105,819405804,634785038,502984407,152294196,219554055,-185007901,-419699214,-31714054,
+-518726682,352775708,184549363,436005853,-237306586,387113743,-992280039,-1175183602,82068224,
+336860370,-285723415,489358094,-620423969,151193888,49012708,739459546,300805381,-150863862,
+-769855741,288148757,184222229,-751640861,216266250,183441455,-48310029,-519964401,50070745,
+-787088384,-133228303,-181802715,-165268753,221173006,-233699808,1044530,-1357567773,691070712,
+553904627,-620880083,-300146715,435346659,-386192100,133452789,1123347143,-32640,134744072,
+1123347143,-32640,1123347143,-32640,1123347143,-32640,18657931,-10101,-7451845,88891,-351270238,
+568139814,-282658590,688333330,-402909726,-17895617,148764610,72607044,-337524256,-335144414,
+487733755,-269033428,215364648,618846713,1139416306,-435542286,370011414,387907300,268051180,
+-367863031,-551572679,-185536741,-735716831,182062887,805957857,457170417,-539501345,500890606,
+-853748499,437116416,-252165374,252387128,654038999,336469289,467600628,-471668483,334693844,
+-281410041,387920378,534053821,-137219023,316608460,-617810466,-67711257,-67181390,83353928,
+-456462040,519821332,904538392,-285936113,117968892,-115875096,418115333,151644381,-31060548,
+33025629,972555744,29484041,-2547154,653254945,758774801,401678093,483986083,-654572955,552122595,
+202306837,620817909,-319553010,-98170826,486202873,640815679,452193504,150032951,117969148,
+183698936,65724965,-537658050,421324257,-183368476,-535685870,52774405,237495026,-19651033,
+-34013684,-400108751,-673909245,-82378236,335535916,-841616367,-267450374,-47975669,520412926,
+270542577,-251666698,405127679,736548106,368769728,367008026,-335685397,249628932,1357522235,
+-470556392,-838078927,-48224700,943461422,-205267446,199760154,-416347107,-621336039,235199485,
+-1072569080,-130799588,335160880,387830776,67039716,-572582134,-66176500,-655368466,601429446,
+-252960477,334822363,148179749,32105725,-418111963,608101089,267782617,519824130,689561635,
+1123347143,-32640,134744072,1123347143,-32640,1123347143,-32640,1123347143,-32640,4777615,-67185,
+8876336,13104,15464177,-588180494,517602592,148767738,198971419,520881397,706168557,-632822231,
+251257081,-38861331,-1428555553,403821080,-117833238,-534113549,924122613,-403897123,-270802963,
+790300138,-655296494,707389994,-150071022,855779329,-568395013,-605422886,437916958,118105380,
+572779522,-366548449,354934032,-104197641,-656788963,-638721521,433499164,133362909,-604690418,
+-350497064,-186638365,-317131779,-1157420018,703546856,433773028,1256931281,-722988035,-132499996,
+150614291,-68233681,1003824411,-757064173,-536527631,-151841031,287178524,-401139928,-2230313,
+151775251,-186711073,-101918192,-1595939870,686614753,403049435,-603124197,-538170604,421403372,
+-773912345,371513121,586427396,-336601103,-2094856,182970325,19013371,399577887,236902364,
+-652938506,1024530141,589821155,353369816,-718465292,-569303552,719389950,552407839,51969036,
+553979918,-399975188,-468583438,621147676,-435351288,-204408590,-553637375,232395792,-404302376,
+287506193,220389150,-502271017,652479216,904405516,-268817929,-248973579,-556583938,350873864,
+337960722,-367010588,452844820,151457298,-204337435,773588980,98887417,-19215587,134679270,
+268180963,-233778715,132391991,-1344346621,772134884,501735195,51983854,-218427145,-452524503,
+133904127,-268116417,35130386,-353369270,-165946587,1045374479,-152180189,505013714,-15597286,
+565504753,518129888,368376035,1123347143,-32640,134744072,1123347143,-32640,1123347143,-32640,
+1123347143,-32640,-15114079,-33631,18350036,75220,-186707195,605550094,-168221464,-69070856,
+15926246,687023641,-318304794,86439169,519372520,-286791173,-387260444,803665366,-470751521,
+-66259240,-102702298,-689889042,-351412702,253896393,622141666,619178791,588175912,791948633,
+115597794,-437836301,184489440,-282192389,168825319,-52370403,-874114793,83238691,203365337,
+17499901,336912383,15840313,202043870,-150734853,405267941,-772273637,35067868,-131060992,250732806,
+-1204157951,-336193282,-146787874,-668327937,136238068,-334681597,1088890612,370660582,20064762,
+31715542,-99352578,170392571,482468058,-151976435,621075717,287843801,-540925436,303884831,
+-300950033,-556608290,717804249,34798117,234543378,-569123062,569842682,-270604526,-300688168,
+671486942,455727133,-186572512,1035421379,403174658,588636914,166395937,-520991741,-203039737,
+-736554432,-135788290,588252389,-673457959,738073573,-568137942,-16186587,350938650,388755711,
+-251466021,655945804,571939575,600251618,52027904,98557447,-403708649,102822155,688123922,
+-199038655,620890656,-735438127,601810967,-152764679,522052081,-83364917,-755903444,-1288755160,
+-405544681,805442081,-855828704,-1103616688,118804719,-115866635,537452273,-448986590,-489154092,
+-64543682,371318999,369235455,-437907934,-233832964,437850102,-387197950,505865719,1024392430,
+433907229,186388510,334943989,1290479097,386127085,-552799011,1123347143,-32640,134744072,
+1123347143,-32640,1123347143,-32640,1123347143,-32640,-4939695,101457,33558762,54250,-586955551,
+153740859,-636753369,-369690869,-436848610,1496836616,-993042,-386926103,-940388128,1497049347,
+420874980,-547676926,-705370158,534114555,1359607563,-639699200,873141260,253891143,-384626719,
+568584995,-83044792,820369113,-637006848,388434665,83824150,-959584235,181798411,185929957,
+-606265083,219619290,703206635,-287500589,-186263575,251638842,81844259,-14080984,35635754,
+-86560036,-769528570,-348057647,-624574512,519393558,284866610,-533632756,-384170739,336203785,
+-548730069,852361245,-79832303,655423510,437384168,400943657,-335456539,1294972463,-618067948,
+-200357828,990374654,-294456541,100985615,-569899036,-356639990,905577483,-639632384,-354890263,
+-688738321,31275459,-215613431,-266925043,132061238,203348476,569182441,858669590,-414303429,
+1169473246,1238367763,-416426203,268704512,32902653,437916675,1107816682,775432741,-618265626,
+-318250751,303835643,639491088,-370650051,-655686887,-85445425,717937411,923456752,486281210,
+-722468831,-264569335,-53217003,485085457,637084148,-384367088,-505207298,-149740584,-67903018,
+-365499852,63129675,621806375,233765354,217537043,583796764,1176115496,-187024139,-503511825,
+-186441998,216211752,-100660970,219407892,-202175228,-350745622,-585560864,858915539,188274709,
+132847329,622326023,-165467885,2131173384,-635244532,-233300955,-31002142,265951199,-453833698,
+-201916898,1123347143,-32640,134744072,1123347143,-32640,1123347143,-32640,1123347143,-32640,
+16188953,115737,36184192,-48512,621965897,637192420,269025244,-300216023,-44113979,-1341642007,
+352588781,719399432,-972572226,-1158481658,-116272399,-266651117,-518856717,99951061,708642562,
+-69340952,183234795,-419890985,133500185,551560923,-756474852,772727560,-434765801,619192026,
+626068239,-673044697,539633696,-69197834,452326157,471996955,-668992455,736304640,671236412,
+468717541,-586556941,653517582,587351778,502264801,742587406,-1307588593,-584856092,637801184,
+169085696,-86380056,670832915,219088928,571544035,-234482204,556935709,670698260,269356036,
+-639953191,-687458509,335921179,-351022378,-636863217,1297019901,-232723960,-47643170,653069314,
+-1073293600,1007095018,355164437,334313473,436536530,-572055335,149941018,-217119516,-118162673,
+853613072,691857726,1042357503,-216984748,101962720,740367089,-468372242,117312548,369427736,
+-83159830,1256191190,639054880,-656921558,-333520101,-132061443,-116138797,249816806,-702477613,
+-435227910,-958078734,789704746,689110250,216082698,955325206,-153015543,-254277176,167515421,
+319684382,216463850,135984863,703864347,923260698,203745040,501276590,957495306,356181186,537726990,
+-337252309,-1258216484,168814826,-651481600,621603332,119143431,349496615,384639764,81732134,
+517543952,-624554054,-135858958,-488495308,719319842,-823137533,-1760157429,517332518,-588523246,
+740957734,1441277935,-636689132,185597985,1123347143,-32640,134744072,1123347143,-32640,1123347143,
+-32640,1123347143,-32640,14651172,41252,8656230,-75418,-185274960,-34650390,284487651,-266408739,
+235589108,34546156,286115310,117895462,318308835,-554824418,-1191767598,182456577,-103216333,
+-182771943,721619169,873865212,451021341,772092633,-652805596,639035636,759167781,552131056,
+203033811,-673655552,234295588,638972201,-203165993,166599688,399890730,-283583990,-148774372,
+-620107758,68348121,-153008136,-621160406,534304021,-640937742,570429720,825321479,369954782,
+790034669,735190998,-68210723,487249692,573040891,521860616,53678618,-891937802,724510716,333457173,
+-737343500,-636942889,-36033484,-855368980,572703704,-1097730,-371581208,788470257,202893803,
+723916260,-85190376,1310777100,-215571751,301736467,502407647,-50867754,-102427129,719385637,
+-369421513,115029215,-170327611,-685719519,453720671,-1224537094,374862007,721601298,602554205,
+-638066448,-305470720,-369434106,352579133,586099948,-34598627,-36301047,55644218,886235377,
+702877687,-199835425,-436528111,-186509063,705629956,117435688,-585699815,-738726425,537855290,
+-572847845,-269984455,-15463907,115935252,-686957866,-356503577,-772619817,-773534949,534706397,
+-338556869,166852567,642509286,-385098747,48943036,585762306,-266541565,-366733803,154728946,
+-117256732,-287246592,634788579,-46581218,300098280,-271063029,-551080225,2097619996,-1160238624,
+-84404259,655295710,-987893534,-166066134,-14022703,-67763680,1123347143,-32640,134744072,
+1123347143,-32640,1123347143,-32640,1123347143,-32640,-8287104,-36480,-26140335,106833,585105398,
+-622930430,-217254381,-503895846,-572387868,-65213908,-724182495,-550116608,187369512,-600516029,
+452724448,-2158018,-503976188,17370408,653797,186325749,-570233345,-605694664,467993096,-505552647,
+115087096,-450366736,-419768864,670100522,99549192,433661945,-167834582,488043757,-603129591,
+-248515076,99559702,-536938015,-368513257,303826419,637918992,336460820,-132968229,2298623,
+-116253218,-639114749,-400892970,-181467098,-369835018,520423743,571998748,-285606321,518196460,
+-417997832,-234817534,450425907,468971287,-304687616,250673191,-534180899,-418571006,285407570,
+451404502,523971321,-384825856,-65863412,233970940,-431944955,320008707,369809427,-622858789,
+-354417654,539500060,-287700220,267506137,468835537,-401138454,-389218817,-466950373,402592014,
+149361628,-698800213,568729381,-588260622,315950095,304341726,-471343628,-685823997,117043932,
+149219330,182778626,-621681637,437778671,-199369239,551739391,-94889188,-589027547,-520616925,
+153817604,46671649,203230948,-535493579,270004727,-34601971,-652618251,639833865,-454959145,
+669128231,85851111,-599401184,-739771415,-556200700,-770389280,-569964566,-86118168,-354815500,
+168821777,-503439612,49219312,-233703976,487331357,-368254503,17629967,-484580065,-534770967,
+-436802041,419240429,316147232,-131921376,-83306512,584387607,500897763,-131789581,-232136981,
+1123347143,-32640,134744072,1123347143,-32640,1123347143,-32640,1123347143,-32640
 };
 
-/* each channel's right shift */
-static const uint8_t shifts_0[16] = {
-10,9,9,9,9,9,9,8,9,8,9,8,9,9,8,9
-};
-
-/* weights
- * 'model/quant_conv2d_1/Conv2D;model/quant_conv2d_1/LastValueQuant/FakeQuantWithMinMaxVarsPerChannel' */
-static const int8_t weights_2[4608] = {
--17,-7,38,4,31,47,25,41,-34,-4,20,28,61,58,23,49,2,-55,30,28,50,79,45,1,-104,35,-13,10,7,65,-36,13,
--23,-27,-20,24,24,48,-22,-6,-82,45,15,-2,31,48,-12,18,-13,7,-55,-54,44,38,-37,40,-2,-12,-33,-33,-36,
--32,-12,-12,-32,47,-64,-65,0,7,-60,38,35,-34,23,-28,-65,-8,-15,14,1,49,-47,-40,20,-67,-49,5,64,50,
-62,-54,-43,28,26,80,-16,54,41,67,-51,63,43,74,58,7,3,98,15,0,16,-58,1,46,56,11,-24,28,12,73,47,-56,
--25,54,-16,7,56,7,-17,14,30,-43,7,63,36,127,-16,-21,-67,52,2,-42,105,7,-1,-41,-16,-127,99,-117,71,
-39,35,-125,-113,-104,97,-88,26,6,90,7,42,105,-107,110,-77,-26,-45,-127,71,-23,0,-67,6,93,-87,-80,96,
--66,-64,95,-33,-62,-99,-40,-44,-16,-32,43,-1,-31,-90,-108,-49,104,-17,82,15,-90,16,-58,1,-8,-59,67,
--88,74,-36,29,-124,-120,-119,81,106,0,-84,-89,7,-63,21,-8,11,-111,20,-101,-27,-91,23,-64,-11,25,10,
--12,65,19,-33,64,35,66,62,41,-119,-79,61,-45,5,69,-62,-86,-103,67,22,-58,75,-53,-98,6,-126,92,68,20,
--104,54,-115,51,-10,-109,60,-93,107,69,-43,113,44,-88,-51,-29,-11,-82,63,-23,104,-89,-127,58,-92,
--104,94,-122,18,-42,-93,62,75,45,-62,-45,0,-121,-5,-49,-61,-111,89,-37,-114,-97,82,37,87,-106,-86,
--75,35,38,-70,54,-47,-24,-34,45,-89,8,-6,-74,-78,93,28,74,-8,38,20,-19,32,119,96,-88,2,-72,-64,-120,
-8,4,82,-8,-104,-31,51,-15,-110,-74,-79,40,30,77,-20,6,-112,73,56,-35,-127,-4,-116,66,31,-112,-56,
--74,-9,-59,-117,-41,-21,-76,28,-111,-92,-20,50,0,-75,73,-97,-99,-80,64,-122,-88,-94,7,-58,14,-64,85,
--6,42,64,-93,-11,-30,-56,-39,66,-4,84,-43,-35,80,81,-86,82,31,-17,29,22,50,-108,-25,-63,-88,-10,-68,
--34,10,-119,46,28,-6,-33,-33,-71,-47,91,-77,66,-52,-61,-41,-57,23,-110,-86,84,-77,-119,89,-48,-95,
--127,-63,-122,53,-28,67,-43,34,-33,55,-6,-117,82,-104,-38,-127,-89,-59,62,-27,28,-33,-57,22,-58,-22,
-21,29,-108,-29,64,78,98,-38,-19,-106,-109,-116,-49,-77,-28,-112,8,7,24,31,-105,-30,64,79,-94,-91,1,
--113,-75,-31,-95,42,-44,-30,-67,94,61,-71,27,-31,40,-79,103,65,29,-21,82,23,-58,51,16,78,-77,80,
--113,-98,-27,4,22,-57,43,-64,70,104,67,-13,-5,-69,89,68,-50,-55,-54,-5,-53,22,-30,-79,33,-103,-111,
--64,-59,40,98,23,-114,4,57,-28,-63,-32,-51,18,46,80,34,56,29,89,-14,9,58,-2,1,124,59,67,-22,-8,-58,
-87,11,9,-15,27,-3,-79,-9,20,17,-11,25,-109,-29,-12,62,-38,-19,38,13,18,-25,-72,29,16,9,-90,-2,6,
--104,57,52,19,-15,-23,86,-71,3,-49,-47,3,48,37,7,-127,-97,-26,-4,-49,-15,15,-56,50,-1,77,6,48,22,
--55,28,67,124,88,70,25,38,12,25,85,-2,6,5,7,45,118,42,64,-89,12,-53,1,-1,16,-40,-109,25,-25,-26,-24,
-33,-8,26,16,6,-9,-12,-4,-2,14,6,7,-7,-60,-30,-10,54,-14,19,-29,22,-21,48,-38,28,-6,-7,59,28,16,30,
-48,-22,-19,-23,-51,-56,36,39,-32,74,99,-33,-22,2,31,20,81,-10,-100,32,-44,42,74,22,2,19,46,26,-16,
--30,28,47,50,-22,67,3,17,-49,-55,-74,33,19,22,20,20,2,-84,50,53,43,-47,7,-39,-39,39,13,33,6,49,-16,
--49,27,-78,48,-24,14,64,81,29,-17,-7,-42,72,-4,28,-25,16,5,11,-14,52,39,-1,-24,-98,-43,66,68,-26,20,
-36,-69,14,-26,-17,-13,16,-40,44,20,6,-15,-12,-38,47,40,-7,42,6,23,35,-27,6,-25,-39,-1,-11,60,-10,-9,
-12,-11,-38,-35,7,13,37,-9,-59,56,59,-3,88,36,-10,-20,3,-28,15,-14,69,-6,-21,-54,-50,28,-50,-53,-127,
-80,-20,6,-103,-65,19,-63,-20,30,-2,14,-26,25,51,-36,-22,14,29,73,19,8,63,13,46,28,28,35,18,55,15,33,
-51,-48,101,-1,28,52,70,44,32,-11,-82,19,18,40,27,54,25,-80,-11,-98,63,-30,-4,-54,-127,23,61,-18,28,
--21,-9,-28,20,22,13,-18,1,11,25,-3,-9,13,38,33,-59,16,57,-1,43,1,-27,-63,-18,30,-30,-4,-23,6,-30,1,
-19,57,-28,18,-62,9,63,18,-11,-21,28,-58,-3,-18,5,6,14,-30,0,-28,25,105,-3,21,4,-15,9,16,18,30,-34,
--25,-64,2,10,18,-75,-51,-66,-74,-43,-10,-45,-37,-51,28,75,3,-61,-1,-29,-49,34,22,8,11,16,-56,-56,17,
--5,-17,22,-18,34,-8,-55,-6,36,35,57,14,10,2,-3,31,-46,12,89,24,-27,22,65,-14,62,18,-69,-34,-10,13,
--4,27,31,-1,-15,43,6,-8,-35,5,-37,41,81,21,4,45,52,34,-45,3,-40,63,-41,-48,49,43,79,8,-31,-75,65,4,
--44,34,21,19,48,-47,23,40,-23,-68,-59,1,-4,26,-52,-3,61,-47,73,18,-27,45,26,-66,57,24,70,5,3,-30,58,
-48,15,22,23,-8,8,47,37,-59,-49,12,21,5,37,-9,23,-41,-10,-24,-66,9,32,-8,-18,33,73,29,127,80,-54,-10,
-30,36,-45,63,50,3,6,-24,-9,62,-14,4,-72,8,20,-33,-51,-61,-18,-70,-88,2,-12,49,5,23,15,60,-37,-8,7,
--18,42,15,60,-26,64,-9,-44,15,7,12,89,37,21,-73,-76,-76,71,22,13,29,-20,32,-103,79,-20,95,82,41,3,
--24,66,-18,72,23,77,57,30,-19,-47,41,51,-26,-12,17,-38,-4,20,0,9,16,-28,45,15,21,-2,23,11,-46,-63,
-29,-72,-9,40,-15,-29,-31,-3,-6,-127,-33,-45,-19,-46,-79,-31,6,-12,-19,-89,-13,10,9,-87,-55,-12,4,
--19,-39,-8,50,14,-27,-84,-46,-30,38,-75,19,29,-64,29,-24,-48,-14,-10,27,28,34,-46,-79,65,63,33,50,
-57,12,103,17,-6,18,73,28,-23,5,-51,2,99,84,15,-7,105,-53,50,-41,3,64,54,55,85,51,37,-41,6,-3,30,-16,
--3,21,3,6,61,13,35,64,33,29,-38,-58,22,20,3,32,29,32,20,8,60,-6,49,-3,110,11,47,-22,92,-51,69,63,68,
-76,62,-8,-40,49,-9,30,59,42,-29,-61,31,-77,65,-50,-3,4,-55,-5,3,-16,24,-4,45,-24,-81,48,-14,45,24,
-54,79,-5,127,-10,-42,-14,-31,37,87,29,13,-52,-39,-6,49,6,45,26,-41,38,4,-22,23,-7,30,-19,-9,-41,33,
--10,-34,-63,31,-67,-13,-15,29,-27,-48,-2,37,-53,-19,64,-45,42,-59,-17,33,39,119,29,11,-70,-48,-19,
--68,8,-78,42,40,8,-21,-90,-42,-91,-34,26,9,39,31,19,-13,35,-12,-28,-3,17,3,53,2,47,-22,-1,-108,61,
--5,46,35,20,-26,-101,26,4,66,49,45,23,-11,13,29,63,38,80,127,56,26,-96,19,-9,76,42,59,6,28,-11,-41,
-30,8,-1,2,-6,-19,8,3,-8,-8,-9,22,-9,-21,16,-59,37,-6,-2,-6,46,-33,-17,4,16,15,-37,-10,5,45,20,9,-55,
--36,0,62,-22,-71,19,24,31,-42,-7,50,-30,49,28,21,29,-35,-14,-61,1,67,-1,6,-8,31,11,-34,43,-51,6,2,
--11,-17,38,-54,-14,-44,38,-47,1,-39,-7,-44,-16,40,-17,-14,-50,-36,-25,-86,-42,-9,35,18,3,-58,-16,0,
--11,52,2,-34,-8,20,-43,1,23,30,-15,-20,-40,21,-35,-35,-50,-24,13,46,22,-50,31,43,-36,38,72,-36,40,
--13,31,14,13,66,-4,-6,-52,-28,36,24,28,30,111,-10,-38,-24,-56,-18,-43,5,0,18,8,10,-48,-71,31,55,72,
-35,-27,59,10,-26,32,-46,23,80,16,-36,35,-41,-35,57,45,-24,-37,-2,12,-36,41,-27,-10,27,1,1,-55,-68,
--31,8,87,7,-73,17,-27,-64,9,-47,5,-31,68,56,-7,-56,-12,35,-53,45,-7,39,-5,6,-7,-7,-1,19,45,44,14,32,
-25,-51,-63,24,81,36,74,6,9,77,27,-28,104,127,-5,52,43,27,-67,48,31,105,91,47,80,32,-13,84,26,7,74,
--15,-52,29,-9,-29,10,25,38,29,85,-3,-10,-127,82,25,6,-44,108,-53,-112,89,-11,-1,-3,71,23,-58,5,-73,
-14,8,24,51,11,-12,1,-49,-27,51,2,-9,58,34,-21,46,-54,-36,39,50,-44,-48,11,16,12,-91,25,30,-4,42,-8,
-1,-21,44,13,30,39,7,5,79,30,24,12,10,44,-81,-22,-60,-10,14,-12,13,71,-32,90,-15,-9,36,-24,-29,-54,
--41,28,-4,-18,-35,-66,20,-69,36,18,-69,-49,-63,32,-36,5,49,-21,78,-19,-22,-11,-31,-88,-37,24,17,63,
--21,25,12,11,40,-30,-18,63,35,-31,-28,24,13,-17,42,3,27,17,13,2,-5,7,-42,-91,-113,-109,-67,-90,101,
--91,-100,-81,82,-41,-67,56,22,-26,-33,-9,50,-58,-82,-124,74,-32,21,-111,-102,-59,79,-70,85,-90,-63,
--47,-73,-126,-5,71,-68,99,30,-102,-9,119,-20,83,-92,-8,20,-96,-88,50,-108,-38,-114,-41,-81,-40,21,7,
--43,-26,31,9,-82,58,5,-72,95,69,9,-114,-11,27,-71,64,-81,-33,2,91,57,8,-71,1,57,-31,-108,94,9,54,31,
-32,66,53,-103,-31,-91,-12,-55,57,-68,-47,-73,72,91,80,-53,-74,0,-33,27,87,102,-8,-118,-127,32,-4,
--115,41,-39,90,-120,70,84,-48,15,-50,2,-123,43,51,-7,85,58,-77,89,-7,-76,-71,-106,-118,-40,65,-71,
-45,-8,55,24,-29,41,97,-84,6,-33,-7,30,-73,76,21,-31,-100,45,33,-44,-116,-35,-107,0,94,-57,85,62,-88,
-3,-42,-58,-28,60,-83,-50,-2,15,45,23,-49,-3,55,16,45,83,-40,34,-115,-86,30,19,-67,10,-125,-13,-12,
--8,75,-83,-45,27,106,94,-108,-73,38,16,94,31,-15,-99,0,-70,75,75,-87,66,61,-53,-110,-127,-67,51,
--126,62,-8,-77,-43,43,-58,-105,-27,45,76,28,-31,-61,-96,-77,-48,60,84,84,-118,46,58,-114,-115,43,24,
--62,48,31,85,-8,44,-115,-92,-102,22,-30,26,23,-81,-18,-98,-58,-103,-122,-87,-65,55,5,98,-66,33,-81,
-81,69,-19,-21,-26,-5,42,-14,-26,-15,-3,67,21,35,7,-6,24,-3,28,-11,-2,83,-5,64,24,-43,-17,-52,34,47,
-49,-35,-9,3,-25,1,-5,61,27,37,-118,-57,-7,13,127,41,26,30,19,-15,59,18,2,-31,36,-10,-33,15,63,46,
--38,-4,-15,61,21,36,-13,-26,-9,53,-1,-4,50,28,-17,-45,11,25,24,-2,45,-15,-8,82,21,-23,28,39,53,-8,
-60,-14,29,97,33,38,18,33,4,-15,13,27,9,46,-23,-41,10,-65,-16,25,-6,-27,-45,16,-7,-30,-25,49,8,10,
--38,1,-33,64,72,5,-10,-26,-27,12,39,4,10,16,-38,-64,-18,-3,20,0,55,-44,-97,-10,-34,-95,-21,-28,40,
--57,55,46,-17,-9,59,28,-46,-2,-8,71,23,12,-20,-10,-34,-2,29,19,-35,-45,23,-71,63,-8,51,75,50,59,23,
--19,16,8,71,41,-25,44,35,120,120,-18,17,127,98,-5,71,31,23,52,25,-47,-38,-10,24,-2,11,-45,1,35,-21,
--2,-15,-111,1,62,46,26,62,-4,53,12,111,-15,9,18,41,-15,44,70,-5,-69,62,-12,-44,-19,62,-43,10,-57,
--89,42,9,-80,-80,-82,-36,25,-5,22,-8,-33,-43,-49,-13,33,31,0,-5,29,6,46,-30,9,-34,-47,11,-25,-33,
--41,-10,-70,7,-49,25,-11,-25,115,-2,26,-16,45,-56,-124,15,-100,119,87,71,-6,17,-10,-50,70,-71,-38,
--87,-65,-122,-10,-5,-56,36,-93,-30,9,-14,-43,76,55,-61,20,43,-99,-29,53,-79,71,-122,-108,-74,74,102,
-45,-110,-105,93,-26,14,63,-15,-8,-51,9,51,91,67,36,25,20,45,2,-54,-100,-51,-114,-89,90,-42,35,31,
--25,7,-98,34,31,-92,-114,-44,-74,86,-107,42,-87,90,20,-27,-103,80,-127,47,-13,-92,-50,87,-67,-68,
--45,-89,-35,-106,40,-13,-38,79,62,-22,-18,34,-78,-104,79,-24,-109,-83,-68,55,-104,-113,-58,65,57,
--69,8,-104,51,96,-62,-28,68,96,0,-17,-76,65,45,98,-91,80,-112,-96,41,111,-40,-69,32,43,103,-86,-93,
-96,11,33,-111,98,17,75,-3,19,-11,33,-11,3,-49,-7,23,-13,-11,12,-2,-11,21,-4,-26,20,127,17,11,-12,38,
-12,32,124,-19,79,4,48,-17,29,82,16,95,9,10,39,28,65,-6,79,46,55,18,25,10,17,56,-19,-22,12,-6,13,-36,
-35,-1,19,16,22,11,-25,-39,-18,-67,22,16,22,34,44,-5,16,-47,58,43,47,29,0,-6,21,42,-27,15,32,49,-31,
--6,29,31,-36,-19,-12,30,-3,10,29,-48,16,19,29,31,-8,-61,21,-59,18,52,21,0,-32,4,-22,-44,24,-3,20,23,
--7,41,53,20,21,-4,28,68,26,47,70,45,-19,-5,49,20,71,34,47,-52,-29,11,22,20,74,60,-16,45,73,-126,79,
-18,34,75,-125,28,24,-49,43,-111,-77,77,41,-94,47,29,-87,-117,12,-89,6,-24,-92,-126,56,28,-86,-125,
-48,30,-58,-48,32,-74,-125,-120,60,56,-70,92,-30,82,-64,24,90,-62,-91,3,-121,67,-17,70,-15,11,-85,
--49,-3,-28,-70,-31,-58,33,-32,-36,-57,15,-125,40,-84,34,-86,-69,-45,47,-68,-108,-13,-13,31,-24,12,
-36,-90,-75,68,79,-87,70,-74,80,-97,-90,-30,38,-75,78,63,4,52,-16,2,-109,98,40,48,-61,72,75,36,56,52,
--71,-41,-75,-3,68,-29,44,-36,-20,-26,-62,5,54,78,-64,-73,74,-30,44,-1,-51,-37,64,12,-35,7,-127,76,
-79,55,52,-29,20,51,44,-36,-127,-46,-72,81,18,79,-58,7,38,49,-36,-36,-10,-5,11,-110,12,31,108,74,9,
--11,53,28,-73,-33,-22,-24,-16,-3,-23,12,-37,-75,-64,-14,-53,8,-63,-28,-24,-60,-28,-32,-2,-3,-61,50,
-56,-12,38,94,-11,38,-22,81,53,69,44,-1,-102,-11,7,55,-26,9,-68,-65,45,-20,2,-11,45,-94,22,-23,72,
--72,20,21,-19,-60,-2,-55,3,23,-48,5,-13,6,77,15,29,58,32,-3,-41,30,27,3,-5,27,41,45,29,34,-1,28,81,
-48,69,-13,10,13,116,31,19,26,77,-14,-5,45,-3,-4,67,40,24,44,107,30,127,3,-5,13,69,27,40,98,35,-2,21,
--24,16,63,30,-18,16,51,-12,47,-11,16,33,49,20,-26,-69,1,-7,10,31,12,21,-127,57,34,-1,20,62,-12,-15,
-20,0,14,50,83,88,34,5,-93,-19,19,39,57,29,51,-8,29,56,-36,-25,-13,5,-61,57,65,-1,26,-40,38,13,34,67,
--4,12,9,-31,-6,49,-19,37,-76,-13,-10,13,4,-9,-32,-55,-9,20,10,-31,67,73,-27,-16,19,26,-10,-35,-21,
-53,8,-8,-1,-22,26,-21,-15,22,-7,21,-52,-16,-55,-24,2,-15,-6,-2,20,61,-5,61,13,0,-15,-48,-25,10,27,
--48,-1,-2,-33,6,6,35,10,18,-42,48,10,48,-15,-12,-22,59,9,-6,22,-17,13,4,41,10,57,-42,-29,-51,10,13,
-20,17,15,43,34,12,12,-58,-10,11,-15,-17,3,27,-15,38,-54,42,-19,-16,-17,-43,-4,-66,30,17,30,44,-7,16,
--4,-35,-53,21,-32,-13,15,8,29,32,-16,-3,-3,-3,15,-45,-9,-22,36,23,34,-18,1,21,13,-17,38,45,-19,-10,
-26,-57,-34,37,-10,24,18,35,31,-58,27,-72,-16,41,-63,-35,-6,-32,-56,-2,5,35,-44,-46,-1,-68,15,-79,
--57,0,51,56,-47,-127,-24,-38,-14,-75,31,38,-57,46,-15,33,0,13,-17,23,29,4,-42,66,66,27,-14,21,39,42,
-8,-13,8,48,14,-27,39,4,-13,53,13,-7,20,48,0,6,-46,55,-103,-25,57,87,-96,56,43,11,60,104,59,41,-68,
--98,-98,-127,95,-1,-36,-2,-95,-7,-64,55,8,79,93,-14,11,-54,56,58,-110,-5,98,74,93,-21,-67,42,6,-33,
-79,34,46,98,49,-10,-80,-39,65,80,88,-54,30,-106,-42,-10,-44,-60,-112,98,-109,20,0,-78,-115,86,14,5,
-43,56,115,-2,90,-100,-17,103,7,90,-42,-42,28,53,-60,11,-63,-37,-24,-110,-61,-106,41,-42,-110,-123,
--3,-42,-88,4,-57,-27,-32,28,-49,32,-77,39,-11,-3,-79,100,-41,-77,-28,-41,-103,1,-92,-29,-77,-28,-63,
--65,-44,-97,98,-84,-87,-44,-83,25,-38,-73,7,-79,98,26,50,68,-12,-48,-10,33,-127,-26,-71,-47,48,47,
-30,54,37,13,53,24,-72,-45,18,30,-30,-32,-101,-74,26,9,-45,-36,63,-89,-86,60,-7,-92,37,-6,-17,55,51,
-54,26,79,-43,56,-85,-49,-115,-52,109,-11,87,-118,12,-67,-125,-16,-83,57,-86,-42,-30,-106,-20,86,-26,
-61,-104,82,-41,-126,-105,-91,85,-55,110,-111,29,103,-71,-67,-56,-23,25,27,57,-110,20,-22,89,-72,7,
--119,-126,-99,-24,-94,-63,0,-120,73,-102,-47,-8,-118,47,-91,27,-44,-7,-82,-73,-21,-23,-35,-44,-31,
-22,-68,-16,-88,88,3,-64,105,33,-117,39,-40,0,73,-27,-19,-38,-94,44,93,63,69,112,29,-40,51,26,-67,
--83,89,70,-48,7,28,-100,-106,-72,59,-75,77,-116,66,39,-4,-118,-80,92,-48,-121,-2,-29,75,96,-57,8,14,
--59,58,-82,-57,-60,59,-101,-121,1,70,62,-8,-40,60,-58,-22,-12,-5,-87,-1,-76,-63,-46,-92,55,64,-127,
--66,40,29,-18,-120,90,-88,-96,62,61,2,-89,19,-87,-84,64,95,-79,-51,-80,-126,16,-43,26,3,-59,90,-39,
-75,5,-30,-67,43,11,-44,-9,-72,38,89,-97,-13,35,-39,-86,-38,27,-16,52,-42,-7,-27,94,-65,103,28,5,43,
-34,-57,101,6,-111,25,73,-117,-63,4,56,-73,-93,59,46,-118,-43,-48,-15,77,-127,-43,88,-14,-89,-116,
--47,88,89,-76,23,4,-3,-47,8,-59,32,-10,-33,22,16,-11,1,-49,-90,31,-36,-70,-35,-67,29,58,-13,44,34,
-75,35,8,53,3,67,-4,73,42,36,117,23,-86,5,34,-37,-33,-7,-47,-19,21,-56,-30,-38,-15,-5,-77,-18,4,-13,
--45,22,72,32,7,14,-26,13,15,-27,0,-37,-23,3,37,-57,-58,66,52,-39,-95,6,0,74,-68,37,20,-49,95,-12,27,
-34,15,-15,-127,-38,-29,0,89,40,17,-17,60,22,4,18,33,-45,5,-20,5,-42,-14,-15,-46,-7,16,-57,-57,-12,
-24,0,62,58,32,-49,11,-7,74,124,4,56,11,31,32,108,-38,16,-37,84,19,36,66,63,94,-35,-33,-19,100,54,
--22,69,1,-14,-10,-84,40,-78,19,69,-14,98,-120,37,31,-120,-7,73,-117,-112,-91,62,-58,108,-54,57,67,
-41,70,-46,96,-32,-102,-119,-43,-81,-26,-31,-63,-101,54,-63,35,-82,-107,-117,51,-29,-12,-115,-101,
-113,-110,-65,103,-125,-77,-71,59,-17,-70,-26,-82,93,-48,6,59,-87,107,-15,-78,-60,74,-127,-109,-108,
-84,62,-39,97,-44,-54,79,-94,29,-115,-102,52,15,23,44,-87,-111,91,-20,-63,19,-66,0,-87,28,108,11,42,
-107,-115,5,25,90,27,41,18,-95,-31,-19,-50,-98,83,18,2,-84,-51,-103,87,-114,-100,2,-91,-85,42,49,37,
--86,40,57,-67,65,-66,-44,76,-37,-4,-33,34,83,112,118,43,51,4,16,-72,15,101,-5,96,55,3,64,20,-107,
--56,67,40,94,72,24,-122,70,-73,63,22,10,-30,-58,-58,-22,50,113,86,75,4,-106,98,-80,-88,81,-54,-43,
--105,20,-4,97,-20,92,-73,-114,-115,-78,90,57,-32,10,-113,27,37,95,-19,94,-9,56,42,90,-26,-64,-61,25,
--116,-55,-21,27,-13,103,-108,-79,-65,88,41,-46,-59,30,-41,115,-123,-83,108,13,72,-90,-38,-58,-95,99,
-88,-73,-92,-91,-90,-125,46,24,81,-66,-9,-79,60,55,68,33,31,-67,-127,-117,-67,-28,83,11,56,-47,-20,
--94,19,66,-38,-83,41,69,29,-31,99,-33,-62,13,98,-98,-106,-82,-51,93,46,73,43,0,-28,-34,96,114,-3,50,
--50,8,-30,33,75,69,24,40,1,-81,0,43,-11,26,-17,-74,-87,85,65,-8,16,63,-55,-10,25,46,-14,41,-55,-32,
--14,44,-88,53,57,-43,-17,-18,2,24,-25,66,-62,-67,41,35,-109,5,-5,-66,65,-40,0,18,-47,60,22,49,-15,
--42,48,-43,-20,80,-25,-15,27,44,-6,32,18,9,34,91,34,52,54,31,13,69,-29,99,32,-6,77,43,73,-116,-6,36,
-36,-19,-21,73,-31,127,14,9,-7,4,36,-62,83,52,-15,-18,-4,-12,-68,57,-31,48,34,-17,-39,-25,-9,6,-32,
--42,20,73,-5,-32,-1,80,23,100,-84,-47,-73,48,16,-52,21,-55,-38,-30,44,-1,58,35,37,-54,28,65,60,46,
-15,86,31,104,-23,-26,48,30,-14,83,15,10,-55,30,-48,88,49,1,14,-29,37,37,52,14,122,127,42,72,-100,85,
--11,65,99,41,121,-14,9,71,0,65,15,40,-23,-1,30,53,36,-22,-5,-33,73,50,14,-99,47,11,-44,-57,11,50,47,
-36,-78,79,-22,-36,11,-56,-32,-35,-9,-73,28,59,-39,-36,30,-62,36,-41,-13,4,-29,-13,-10,3,-54,-56,60,
-104,-48,28,-31,17,-3,-25,-12,37,-13,65,9,16,-61,-52,-25,-42,-5,-26,33,48,37,-64,-40,38,-113,72,-29,
-56,-91,-60,-47,-65,-93,-42,46,-11,5,-120,-22,-33,-35,58,13,14,-76,92,11,31,-52,41,58,-91,-75,-84,53,
--114,95,-93,17,-69,-74,-121,54,-14,-104,-6,81,-69,-105,8,53,-108,-94,53,111,-108,84,-114,-38,85,69,
-42,16,39,-92,-64,24,-82,43,5,50,9,-83,-50,-103,-17,-61,68,98,-28,-31,78,-84,-97,-102,58,-24,-7,-21,
--47,56,-75,1,-115,-127,32,-122,62,59,22,84,-124,14,-33,-39,-45,-39,85,-111,-18,113,-24,100,65,40,4,
--59,-125,62,87,-67,68,-50,-3,-19,-24,90,34,85,-27,55,-50,75,-90,34,-24,-89,-90,-75,92,-5,-96,67,48,
--14,100,-52,46,16,36,20,-53,-42,-18,68,57,52,-88,22,-20,62,-113,-90,-72,18,72
-};
-
-/* bias of
- * 'model/quant_conv2d_1/Relu;model/quant_conv2d_1/BiasAdd;model/quant_conv2d_1/Conv2D;model/quant_conv2d_1/BiasAdd/ReadVariableOp',
- * zero points folded in */
-static const int32_t bias_2[32] = {
-150425,-272346,-331786,-286671,78724,36776,34752,111658,49675,137753,56887,148325,49604,-303053,
--209269,109121,124959,-230476,277133,-204325,152371,110162,-405,-181355,-285573,-267835,98809,
--262113,-55431,146190,115609,-163612
-};
-
-/* each channel's multiplier */
-static const int32_t multipliers_2[32] = {
-1260144121,1347481437,1405706734,1373786870,1167647992,1324170273,1183950148,1492454463,1094641860,
-1817211933,1318902308,1197823515,1205310287,1400979197,1427368027,1406541014,1710961800,1420757705,
-1158459835,1452313200,2108717235,1278209699,1224575065,1435450433,1346343882,1391356389,1112721103,
-1326736408,1368456396,1914939277,1947563378,1390765702
-};
-
-/* each channel's right shift */
-static const uint8_t shifts_2[32] = {
-9,11,11,11,9,9,9,9,9,10,9,9,9,11,11,9,10,11,9,11,10,9,9,11,11,11,9,11,11,10,10,11
-};
-
-/* weights 'model/quant_dense/MatMul;model/quant_dense/LastValueQuant/FakeQuantWithMinMaxVars' */
-static const int8_t weights_4[4096] = {
--18,19,-44,18,-19,-25,-14,-24,35,6,-17,33,-24,-29,-17,19,-9,34,2,18,39,-42,-10,29,-43,31,38,26,18,9,
-2,33,2,-1,27,20,5,5,-40,-21,-41,14,-7,2,22,-22,-24,16,5,-40,-29,7,21,20,34,-37,21,22,0,-35,-23,12,
--27,-9,-30,-3,34,11,4,-10,9,13,-26,-17,36,-24,-21,-20,19,-41,-41,7,-6,22,-14,-26,-5,20,-13,38,-1,
--38,25,0,-37,-28,-23,-33,-8,5,-28,5,-21,-19,3,21,28,-5,10,-13,-29,30,-39,-15,-4,15,-17,32,38,18,-29,
--13,21,3,-27,28,28,-5,111,9,-26,39,17,47,1,69,26,-3,63,5,58,5,29,-17,7,4,26,1,26,64,34,-25,-11,11,
-54,-28,23,18,34,-13,55,0,-17,29,23,12,20,-29,-11,6,58,-10,53,-13,5,-58,-30,-20,28,25,-42,69,-36,8,
--29,10,-28,-7,38,39,37,3,32,19,9,21,3,-60,53,-1,0,-6,-27,-17,-54,36,7,49,-17,33,30,13,-26,-36,-25,
--31,0,-3,11,-14,2,67,-59,5,53,21,-17,-37,-32,-19,3,18,-17,2,-46,11,-10,-39,13,-3,5,25,3,-8,51,6,-10,
--14,41,-22,-81,33,32,45,-18,-23,-26,-1,29,-37,8,-8,-22,42,-25,85,-21,-30,1,-36,36,71,42,21,44,-20,
--88,-47,-8,34,-1,28,48,-4,40,55,-38,-38,-32,24,6,-16,6,50,116,-49,31,-24,11,-27,24,-42,3,21,-9,11,
--28,24,-5,20,52,-10,-41,-29,-60,37,31,22,46,-22,-36,-21,4,33,31,43,28,-41,-1,24,62,-4,-23,14,37,-42,
-52,-29,19,-7,-6,28,28,6,-35,15,-4,18,14,-46,-12,20,14,32,43,3,-38,10,19,2,21,-29,44,50,47,15,-17,1,
-0,37,21,41,14,50,46,15,-8,45,48,-2,-29,-11,-14,-12,65,13,-5,9,26,45,46,35,49,65,75,15,52,-22,-13,22,
-56,-3,-26,1,-14,24,31,10,-3,15,-21,1,43,17,18,-14,31,-27,28,34,6,-5,48,8,101,30,6,-12,-1,-30,11,-53,
-31,26,8,-29,-50,31,66,-24,32,20,-7,6,-31,53,56,1,36,24,-21,45,-6,19,19,28,-54,52,9,-41,-86,13,36,38,
--45,1,9,-11,21,-18,-2,21,-20,-29,26,23,31,21,-70,20,3,9,29,9,66,0,44,-9,-51,-33,17,-45,24,-7,11,-31,
--4,-23,-47,-11,-43,-16,13,0,-25,31,41,-37,-35,84,26,8,-94,-30,16,38,-30,-62,-4,-35,-32,-5,-31,18,40,
--14,-42,-22,22,-20,13,-6,57,33,31,37,-31,-33,9,-41,-19,2,28,-8,-41,-12,-5,-33,-44,-6,-13,31,49,-34,
--46,44,-78,40,-2,-54,24,-4,-22,8,5,-68,-21,38,-32,46,-8,-39,17,-93,57,-39,-29,-11,-24,0,54,63,38,50,
-55,-8,-15,-13,62,-28,-13,18,5,39,37,-44,49,4,38,23,17,11,-43,35,-15,-1,32,37,-64,-21,-6,-3,59,49,
--22,11,46,26,60,-24,25,8,-9,17,48,-28,-6,-2,12,-58,14,-39,-37,-3,-12,-23,-31,2,62,-5,11,-7,-21,-17,
-22,-8,-24,9,-54,58,-20,29,52,29,13,68,-19,35,22,16,-85,-38,-33,-44,-15,-35,48,-32,-43,67,-51,-15,
--40,5,39,28,6,50,20,23,52,-10,-8,-37,-27,-15,-4,-27,41,16,54,7,-17,14,25,-2,6,34,58,0,-4,11,45,29,
--71,-18,33,37,8,18,-6,38,82,6,9,11,-3,5,-32,-11,70,38,3,-1,-45,2,-24,-5,-12,-13,-50,-3,39,-62,16,24,
--5,-39,22,-20,37,-18,81,-50,20,25,56,12,42,-27,-37,-64,38,-14,20,4,58,22,-4,36,-4,-27,20,2,-29,-29,
-36,31,38,18,-35,7,63,68,-18,83,34,44,6,-10,-7,-14,-30,10,-28,9,30,18,27,39,-16,-38,-15,-18,63,-38,0,
-56,13,11,41,-3,14,-30,7,-67,58,-43,-52,-25,-33,-10,72,20,-9,-5,15,-24,-12,23,-35,93,9,-9,9,33,-63,
--17,13,101,-15,-4,21,14,14,-12,-7,-32,-6,-13,-4,37,8,-22,-31,18,28,18,-14,12,39,-8,3,44,-44,-1,-6,
--2,15,4,-10,10,-1,-26,26,4,-32,-31,24,68,-13,32,10,29,-61,47,-3,28,4,52,-8,10,29,-33,-18,35,-17,-20,
-37,37,-43,20,-39,35,-10,25,32,34,34,41,-17,-27,-1,4,26,-32,-20,-16,-38,39,37,-26,-1,-37,23,-22,-17,
-15,-11,11,-34,-4,27,30,-34,31,26,15,29,-23,20,-28,6,4,-17,32,16,-49,19,-4,-31,-40,5,31,-10,-29,-17,
--7,-23,-18,9,2,-28,-31,2,39,31,2,24,-39,-11,2,12,-19,-34,-19,29,27,17,-30,7,4,-26,21,25,-32,-29,-2,
-14,-2,-10,-33,-40,20,8,-33,-16,31,-33,-43,-15,44,25,9,22,15,-31,38,-28,-3,-34,12,-12,-25,-36,40,14,
--8,-44,23,23,-34,-33,33,-39,-15,11,30,9,-25,10,-32,16,41,-15,32,-21,-39,27,-19,-36,23,-7,-33,-7,-39,
--22,-11,-6,20,-19,18,-37,-16,18,-5,14,30,30,2,26,35,16,29,39,-38,28,14,-42,-11,-29,14,-32,3,-28,-3,
--38,-24,19,27,-6,-43,-15,28,5,29,-41,-33,-35,-33,-30,-37,-33,6,20,-25,-20,-33,4,-8,-12,-32,-5,-36,
-34,30,-35,-40,17,15,0,31,17,-19,14,-14,5,17,8,1,13,0,-40,30,-26,34,-16,-9,-28,-6,-2,18,-45,36,20,
--27,-3,-46,-7,-26,-28,7,-27,3,16,-34,27,-9,-25,-5,-1,18,-5,24,37,35,27,-19,26,-32,18,-30,-9,-3,1,31,
-16,71,12,42,-31,-7,15,-85,2,-2,-7,55,-32,-8,-16,-39,25,-5,-9,-34,21,-20,26,34,-35,50,21,-39,-84,40,
-26,-36,32,44,-11,-69,-38,20,26,-43,49,37,9,60,61,-1,-32,17,-8,4,0,-11,-28,12,-95,24,43,9,-32,-46,44,
-9,35,0,31,-40,1,14,23,-1,61,21,30,19,-34,33,16,-4,33,-28,17,42,-26,-33,-42,-33,-24,13,11,42,39,-16,
-52,-33,-33,20,-35,15,27,-12,-25,11,6,8,-46,-26,-14,-80,-33,17,30,-13,55,12,8,2,-37,-22,-10,-9,1,9,
--1,31,-14,-6,-15,-34,-11,41,12,71,-19,24,-81,17,-13,-35,42,-19,-22,42,27,41,1,-38,2,-23,36,31,10,38,
--9,15,-54,-19,-35,-40,-14,27,-3,-24,24,-17,-47,-28,-21,26,47,19,-18,-32,-7,40,-13,23,19,16,11,-20,
--31,27,-20,13,-20,33,30,36,-15,-43,-17,-25,31,-10,-47,20,-29,-12,39,45,-2,12,-31,24,-20,28,40,5,-14,
-16,-48,-38,17,-41,34,15,12,-11,-24,40,8,-28,-23,31,18,-12,7,28,29,-29,-38,-4,55,-28,-28,5,-18,41,25,
-7,63,74,4,-16,15,-46,79,25,-15,-29,-76,-12,20,4,-35,9,5,-26,31,-38,6,-46,-2,24,19,5,-32,-24,6,-22,
-47,42,40,-5,51,-36,37,-22,7,-22,18,-30,-6,-38,-11,-41,8,-21,-12,70,-19,42,64,54,75,-8,-42,30,-4,-45,
-23,23,-9,-24,-24,-38,9,-6,-23,14,41,-36,27,-41,25,22,-32,-24,-20,11,19,-13,24,-39,-11,23,35,-43,5,
--4,43,3,-35,-10,-24,37,-7,20,-12,14,-1,-12,17,-30,34,-9,54,-15,-23,-35,21,-22,14,8,9,46,-53,30,-1,
-16,36,-40,8,46,54,6,3,-27,-34,3,-16,-21,38,-26,62,30,-21,-7,34,22,5,-24,-33,-7,-26,-26,-13,7,-24,
--28,-12,-22,-33,38,-16,-32,34,-30,13,21,40,-30,14,-29,-32,-25,-1,16,23,-39,-26,31,-1,-34,20,10,-27,
--36,39,23,6,-2,-15,-10,-1,3,42,13,-26,-42,23,-29,-5,13,39,-15,-39,31,40,28,-34,37,-46,18,10,18,19,
--34,-34,32,6,-31,2,33,7,-21,7,-2,-27,-24,-39,42,-37,34,26,-37,-22,2,-9,0,23,25,23,18,-17,3,32,23,2,
--34,-15,44,29,-15,23,32,-45,-3,-17,-15,20,8,-44,-41,-40,33,34,-10,-26,25,-9,29,38,-36,-11,-19,-10,3,
-19,37,-11,-10,4,14,1,-19,-1,-32,31,-23,-25,-29,-28,-6,-34,33,-21,37,-38,-30,35,7,22,18,11,10,17,28,
--52,12,-32,-14,20,12,-26,24,24,2,-31,25,15,-20,32,42,-40,-20,-43,-15,22,2,-4,6,10,-9,38,-22,17,18,
--43,-6,-33,2,-33,-25,-34,-16,20,33,40,-11,-11,0,24,10,-36,9,-12,-8,-39,-25,-40,-34,-26,-17,21,-15,
-27,-30,34,3,-27,-16,-24,41,10,-24,37,36,-30,-44,31,-45,-31,23,-24,-51,-47,-33,7,32,26,-31,-29,22,14,
-16,-26,26,-26,-26,30,26,-41,-43,20,23,14,-8,23,-30,25,1,-13,38,-5,-42,-25,-26,-40,-18,12,-31,-55,39,
-34,-25,89,-13,52,-25,-5,29,46,-32,35,-3,-10,11,57,-5,-15,3,27,0,-8,48,1,-34,58,64,-12,-12,30,-25,-6,
--2,50,19,-38,5,-63,4,4,-17,-62,15,-39,18,-56,-6,-6,-40,-9,19,29,-61,41,-73,-14,3,21,-14,64,-27,25,
-16,-27,37,-2,9,-1,76,43,24,-30,7,-57,-33,11,65,32,34,-47,-7,42,-28,-53,40,7,47,33,80,2,56,-11,34,24,
-61,62,-1,39,2,-4,2,15,-21,-18,30,14,28,-7,-35,-21,12,-10,16,36,-4,38,-11,41,5,-22,-10,-17,48,-9,33,
--4,-41,39,-21,15,37,45,38,47,-26,22,-28,-17,-3,31,7,5,1,-76,-8,1,-9,10,43,-46,-8,2,50,-72,-9,-44,39,
-8,65,42,0,1,-6,-31,-35,29,37,34,-34,-32,-18,-45,-39,43,14,28,-35,34,-18,-40,71,27,62,-29,76,35,-31,
-18,5,-44,35,28,3,44,-1,-15,-16,23,39,29,-34,36,6,-15,-23,6,-12,27,-1,-44,-9,-12,40,-5,-77,18,37,48,
--66,4,2,-7,-27,36,22,-4,22,-2,-44,-14,-23,-3,16,61,11,38,-11,77,-33,-31,39,3,11,30,-18,-10,-16,-32,
--28,-14,22,-46,11,-12,9,12,-31,11,19,72,0,12,8,22,11,-1,-42,5,-21,-35,-22,-23,35,-27,-32,42,6,31,33,
--48,50,-59,-6,13,43,26,75,17,-24,61,17,-27,20,1,41,-2,15,7,4,10,0,-66,-33,-17,9,-14,38,54,-23,-33,
--19,59,19,78,-49,0,3,4,26,37,1,56,7,16,25,29,-21,3,-6,-54,-4,9,17,58,-23,16,-40,23,19,52,39,54,16,
-19,40,-9,26,-17,40,-3,-29,20,-22,19,24,-45,-31,50,-21,19,12,35,34,-30,30,38,-13,-59,-22,-35,-38,56,
--39,-26,0,-47,11,-56,25,-24,-9,-42,81,20,16,52,-23,-42,12,-5,-38,14,6,5,11,33,21,-36,42,-40,-40,-11,
-5,-62,-19,2,-46,-64,-72,-37,17,5,11,-23,-33,-37,-12,-5,26,87,8,-20,-37,-21,-21,59,6,27,-4,-21,-38,
--80,0,-41,-13,24,9,8,34,59,-2,-25,74,27,20,16,26,42,-31,46,-19,-36,3,38,-39,-37,16,43,29,-2,-47,-16,
-29,6,36,-23,-9,-22,3,-22,37,90,25,13,70,5,33,-30,13,-26,12,13,-21,3,23,51,8,41,-16,-10,-38,-14,12,
--2,-27,59,11,41,-10,8,-23,55,-17,3,2,59,91,-5,0,-43,-34,71,35,34,-29,-39,-23,-27,39,21,-27,-51,21,
--38,-45,23,-35,58,40,-1,41,-36,-47,-41,65,22,12,-11,49,9,29,10,-50,22,41,16,-27,47,60,47,14,35,-28,
-114,8,11,-23,-6,-40,-61,13,-35,23,-4,22,30,46,-34,37,-76,45,-3,-22,-10,7,-26,-5,38,28,61,-49,-24,
--24,-16,33,10,-16,21,-12,-45,-7,-2,-42,-29,-13,75,-22,-61,-18,28,-11,-52,-38,-14,22,-29,0,4,-32,-13,
-25,21,7,56,23,8,37,7,24,-33,30,-38,-10,-26,-9,9,-22,-22,-6,89,-23,41,29,89,-33,-15,-9,32,-38,18,-21,
-15,34,-41,11,49,23,-24,17,-57,11,32,23,13,-17,-76,36,15,-1,51,16,-5,-21,81,105,31,-32,16,0,20,51,-8,
--22,39,24,-74,-56,77,-12,-13,8,-18,-34,4,-50,54,-21,58,12,2,-16,-38,66,12,51,-65,-41,70,-25,14,-15,
-2,66,4,42,-37,18,84,53,-22,-5,-43,0,55,-43,-7,34,-3,38,38,-30,-30,-4,72,-6,4,14,8,61,35,-11,31,9,
--11,-6,13,13,-12,-35,-40,-15,11,37,32,28,127,-14,24,-2,16,-12,73,-36,18,8,-59,-19,94,4,-66,-15,7,17,
--13,2,18,61,-21,25,-21,-11,28,23,-23,22,15,32,81,42,13,57,-11,31,60,-13,2,9,-30,14,2,66,-28,0,35,20,
-19,-29,-4,17,29,4,50,14,51,-42,6,19,-3,-34,78,41,-32,21,6,43,-46,26,5,-17,15,62,-12,60,84,-15,17,33,
-36,-22,-2,11,32,27,23,30,-45,-45,19,33,-14,-22,-28,18,22,-56,-15,-40,30,-33,13,26,26,-82,7,-32,-62,
-43,58,-27,-22,4,15,12,39,38,-44,-33,-70,52,-58,-30,3,38,-17,-43,38,20,42,12,114,0,37,16,-32,20,-3,
-21,-70,-45,-58,-7,-32,7,-31,42,-15,13,11,8,28,0,-45,-26,11,40,37,32,-13,-4,27,-40,65,-38,40,-35,71,
--4,35,44,-50,11,-35,10,25,18,40,34,42,12,33,16,55,-45,-41,-21,-12,6,77,-3,-41,97,-64,21,5,-21,26,9,
--5,-23,-7,41,19,27,-13,44,12,21,7,-5,52,-29,38,-20,-35,11,-7,-42,-31,-3,-57,41,27,10,57,-15,-1,-9,
-19,8,-41,-32,55,30,-27,-16,21,-20,-23,-22,10,37,-27,34,21,5,16,39,-37,-29,-21,-34,-49,31,30,-27,44,
--38,-28,41,-6,27,-23,8,8,-31,6,19,-14,27,-43,-24,-11,-35,-41,-37,-8,-32,8,-38,14,-24,39,-10,-30,-32,
-27,0,34,-29,-27,14,-16,-13,-31,15,-17,15,-32,-24,4,-39,32,-28,15,6,20,-39,-6,-37,27,15,5,10,8,2,32,
--19,-22,1,7,-19,-39,-28,-25,15,16,-1,-31,33,-32,-18,19,21,24,-42,5,-33,42,-3,-40,32,-26,-6,-29,14,
-42,10,17,-31,9,29,-31,-4,-22,27,-26,-12,16,10,36,18,14,-36,13,1,0,7,43,25,20,16,-19,-39,-14,34,-26,
--33,11,18,22,-21,-17,33,-24,16,-55,17,38,-18,43,42,-80,43,-7,58,-69,-16,34,-15,6,-4,-7,39,-25,33,
--29,31,46,37,39,32,-40,-4,26,30,28,44,16,-29,28,39,-12,-56,30,-78,19,-14,38,-5,8,22,13,-14,11,23,40,
--38,-64,61,20,-38,-22,12,-14,39,13,56,60,20,33,5,-34,-13,26,29,51,62,-44,53,6,-28,5,-11,22,75,44,
--25,-39,-8,-25,-13,15,-26,-16,41,47,13,43,21,-9,10,-6,30,13,42,-25,56,12,57,16,36,32,-75,46,-4,-39,
-7,35,24,23,31,-11,-13,-8,43,33,-39,-105,-35,40,0,86,11,-80,-29,-12,-12,-12,-18,10,13,-29,-46,-7,-9,
-51,-31,-39,3,29,36,-30,22,37,-45,63,26,36,-41,-9,-29,42,28,-43,33,-39,42,18,-7,-14,7,-52,49,-19,-35,
-22,-17,-5,26,39,51,-4,-12,47,13,52,-40,-38,34,-24,-21,-38,23,24,-39,-20,38,-33,7,-14,-27,55,-59,-5,
--39,95,-73,11,87,93,0,-22,-54,61,29,3,-16,58,-9,81,-27,17,4,-5,15,25,58,22,15,57,20,-24,-23,-25,27,
--64,-28,59,-26,-46,75,-68,3,-22,28,-14,0,56,-32,30,11,57,-41,28,-35,7,-8,-30,-47,29,42,-18,-16,-11,
-17,-50,-58,14,17,2,18,19,-71,11,9,-6,43,10,-6,27,-39,-5,13,45,12,17,-17,14,-12,-39,-30,24,-9,-23,
--40,4,-37,17,104,-38,49,-7,48,47,-4,-23,18,34,3,40,8,43,-44,44,-60,-2,34,31,-22,-22,12,25,-93,-5,
--13,34,22,30,-6,19,2,-22,-10,58,-15,27,22,63,-29,36,-18,-18,17,21,-2,16,16,3,42,28,15,-26,42,-18,5,
--35,32,93,8,-16,7,48,-53,-21,-46,8,-22,-20,38,-48,-26,3,-16,-6,-9,9,-17,58,-24,-3,-16,36,24,125,-5,
--15,8,-59,-1,-22,-35,-17,30,-20,38,15,6,30,1,-18,-32,25,-4,27,22,-39,-12,5,22,-16,0,-24,-40,41,8,21,
--18,10,18,24,9,-8,21,-31,-40,24,-34,0,13,-42,28,-46,10,8,-10,26,-42,21,-41,-32,9,-20,-2,4,-17,-15,
--28,-1,38,12,19,32,-4,-42,37,-9,-32,-33,33,-37,32,-6,18,3,2,-16,6,-9,-6,-20,9,-17,-42,-15,-33,-46,
-22,-7,40,-30,-1,-25,27,-9,-37,29,-42,20,13,-41,-35,-14,-34,-41,5,-15,11,2,21,-22,36,-28,-29,2,-42,
--24,-33,-29,39,-32,-34,-40,15,42,32,26,-10,71,-19,-2,-16,34,-15,2,7,13,17,-33,11,31,32,-11,52,51,
--23,46,38,-38,-43,33,-40,-15,28,38,10,-38,-24,-17,-37,72,-43,-9,32,17,16,34,22,32,-41,44,29,-10,28,
-31,-53,39,6,20,-38,27,64,-51,0,26,22,47,43,-33,34,78,18,-46,-12,-3,43,53,-64,7,-41,12,-61,-73,43,
--31,-30,-38,-22,45,23,35,-2,-31,-63,53,-12,25,-19,-11,7,-18,9,-44,-34,10,-37,-1,-41,-62,-7,-46,32,
--8,-36,10,-23,6,22,35,-22,-50,27,-7,38,35,47,18,-33,42,5,-69,39,8,2,-10,-4,-10,19,-33,12,-28,33,-30,
--43,40,-32,43,-4,4,-27,-11,9,-1,8,2,-27,-8,-32,-36,-6,8,42,-17,-1,9,22,12,-17,23,16,8,5,-37,-34,19,
-18,-42,-10,26,-12,28,-20,24,-29,2,23,0,-13,39,2,-16,13,-42,0,-25,16,-4,3,-14,18,-37,28,-33,40,-39,
--22,-15,23,27,-36,42,-25,37,15,-26,-43,-12,-36,-25,-7,2,-17,-28,23,-1,37,-30,-28,4,-28,43,29,-9,-11,
-23,25,-41,-25,-31,29,-23,-32,-25,20,-24,17,-35,16,-16,29,-17,12,15,-23,13,32,-19,32,-3,35,23,-13,
--43,37,0,-10,35,-13,14,-38,-34,-43,8,7,11,27,-17,-6,-30,0,-18,2,-34,28,23,-42,7,-25,0,12,6,-10,-7,
-41,-36,6,-17,-33,-22,38,17,30,-8,-7,-36,-60,-24,-22,2,13,34,31,-8,-17,-14,28,-8,29,15,-25,-29,6,27,
--23,29,-14,14,19,-18,30,-37,32,-46,29,16,-24,-25,20,-28,9,31,4,34,19,-34,-13,-28,7,-5,-7,11,26,-32,
-39,33,-35,18,15,9,12,-14,-42,16,-39,-32,-4,-27,5,-4,-53,-44,-46,-15,4,-5,10,7,22,3,29,3,11,1,-32,26,
-10,25,-8,12,13,35,-8,2,-38,-34,-9,44,0,28,53,67,62,52,-33,40,-11,9,27,56,-7,-27,-35,-16,42,39,-16,
--7,-19,-39,22,-4,-31,47,-2,-13,20,28,13,-1,3,35,-25,38,63,47,5,79,-8,-7,21,51,0,-40,-42,-35,82,41,2,
--7,12,59,19,5,19,65,10,10,4,-32,-38,-47,-1,-15,-52,14,-85,-1,89,-14,-34,-17,35,3,2,31,-28,27,-23,
--15,29,28,35,88,-8,33,53,-56,21,13,9,-16,35,39,32,-30,69,4,-22,-39,7,-12,4,-39,-2,-40,-39,17,12,31,
-7,29,-10,32,-16,-40,8,-29,-21,-37,41,-42,41,-37,-30,-22,-29,-4,-33,-38,18,-36,0,13,27,1,11,-43,-31,
--36,-30,-13,-20,-27,40,40,-11,26,29,-10,-6,-15,-32,6,-4,18,20,19,-30,0,-38,8,9,-11,31,-2,-36,-17,
--25,-12,-42,27,-18,12,-7,-32,17,43,1,31,-4,11,-40,-26,22,4,11,-21,-17,-35,-2,28,-23,17,40,24,-42,
--37,-29,-35,18,40,-24,-41,9,-28,-34,-37,-12,27,4,-6,-31,39,4,3,-32,4,23,-2,38,22,-35,40,-36,13,8,
--33,-34,-14,31,-21,-30,-10,-30,-14,-22,-27,-18,-29,-26,6,-40,19,-5,24,-33,30,-14
-};
-
-/* bias of 'model/quant_dense/MatMul;model/quant_dense/Relu;model/quant_dense/BiasAdd', zero
- * points folded in */
-static const int32_t bias_4[32] = {
--29757,105814,115643,135938,-10101,72922,88891,-29456,-67185,18925,13104,34622,-33631,-58908,75220,
-71386,101457,-19692,54250,130877,115737,62786,-48512,141534,41252,57070,-75418,34108,-36480,-32229,
-106833,-102528
-};
-
-/* weights
- * 'model/quant_dense_1/MatMul;model/quant_dense_1/LastValueQuant/FakeQuantWithMinMaxVars' */
-static const int8_t weights_5[320] = {
--5,-32,-124,-61,-45,-87,-51,-49,7,17,-83,23,-5,-21,41,-13,40,-83,-69,17,54,74,-33,-127,44,71,34,-33,
-58,29,24,-38,35,-62,42,2,37,86,-80,-32,-9,-14,7,15,39,14,-87,4,-28,53,0,11,39,-61,-49,-12,25,60,-53,
-55,58,-55,1,-14,15,53,9,-12,-88,-4,8,-6,32,32,24,-70,-33,-57,-1,-97,-82,-3,-58,-116,72,35,-44,-61,
-53,59,-41,62,-42,32,5,49,-49,26,-24,66,-58,-53,57,-33,11,-29,28,-59,-27,43,-59,-29,-10,27,71,-2,-81,
--34,-19,40,-77,-82,-15,56,-35,26,49,46,-16,-69,-60,-29,70,35,-51,38,-17,-9,-24,-12,21,35,-20,46,43,
-46,49,-29,64,45,-15,36,12,-42,1,-57,-43,22,-98,-34,22,49,-78,55,45,-50,-55,-18,-6,-10,-64,47,-21,
--38,-31,6,-72,-118,-11,49,-13,-90,36,33,-10,47,-40,30,-39,54,31,6,29,-59,16,-35,62,-43,5,-19,-17,
--96,51,64,-35,-42,88,-71,-7,-18,-9,-23,-66,-53,-12,-73,53,43,34,28,5,1,-31,40,-45,7,12,45,9,80,-8,
-10,24,-27,-28,54,-22,24,13,-17,-31,-21,-5,-16,67,59,-21,30,-121,-102,-9,5,57,-29,-40,56,8,50,-24,
--52,-6,3,-11,-37,-15,26,-13,22,-26,-26,73,-36,-16,12,-91,-37,-85,10,-1,72,43,-74,-21,16,20,50,21,
--23,-20,-16,32,29,-30,-8,34,37,-48,79,55,-29,-31,-23,-8,34,24,-90,-66,37,-93,-7,56,21,-73,18,17,
--108,22,43,-15,-47
-};
-
-/* bias of 'model/quant_dense_1/MatMul;model/quant_dense_1/BiasAdd', zero points folded in */
-static const int32_t bias_5[10] = {
--54559,3268,-35399,-29244,-8046,-32587,-24290,1270,-21443,-22260
+/* sizes, then weights and factors of 'model/quant_dense_1/MatMul;model/quant_dense_1/BiasAdd' in
+ * the order of their use */
+static const int32_t layer_5[144] = {
+2,0,0,64,0,2,540,128,127,782049,-54559,-7521863,-35399,696525563,-402010353,29606368,1106516533,
+-1345510189,956876200,-540060247,-553989380,112064263,471337760,253227537,-994385120,-1456920837,
+-989862689,66260459,-492885305,-4463576,1187444142,185676973,-41149699,-824236234,-321605816,
+-209599670,667147811,-886957780,-254299339,920599623,943631931,18364986,822467798,-237319907,
+774969888,1280968235,7552,134744072,1280968235,7552,1280968235,7552,1280968235,7552,-8350318,-8046,
+300830,-24290,-1312549392,202429213,920858811,752682693,-926077626,-133887682,-299446749,166547413,
+-1075250705,-466413585,787805687,910222496,-521344235,223930845,103733795,-289859626,-181290965,
+-84418311,820218414,-269882642,603059008,-353090882,556049965,498547403,-670960116,-148732107,
+499592918,85760555,513726677,-673105659,98448918,942203649,1280968235,7552,134744072,1280968235,
+7552,1280968235,7552,1280968235,7552,-5720003,-21443,0,0,535358472,0,483192882,0,569762298,0,
+618395651,0,921948145,0,-485077222,0,-129376026,0,568125670,0,-1113253904,0,618374668,0,939500203,0,
+357103882,0,283883307,0,-1810886218,0,-250276332,0,-790025422,0,1280968235,7552,134744072,
+1280968235,7552,1280968235,7552,1280968235,7552
 };
 
 /* exponentials by distance under the row's highest code, 31 fractional bits */
@@ -833,25 +2539,25 @@ void digits_conv_run(digits_conv_t *m)
     int8_t *const arena = m->arena.data;
 
     /* Operator 0: CONV_2D 3x3 padding 1,1,1,1 */
-    conv_2d_0(arena + 1024, weights_0, bias_0, multipliers_0, shifts_0, arena);
+    conv_2d_0(arena + 1024, arena, arena + 1088, layer_0);
 
     /* Operator 1: MAX_POOL_2D 2x2 stride 2x2 */
-    max_pool_2d_1(arena, arena + 1024);
+    max_pool_2d_1(arena, arena + 1536);
 
     /* Operator 2: CONV_2D 3x3 */
-    conv_2d_2(arena + 1024, weights_2, bias_2, multipliers_2, shifts_2, arena);
+    conv_2d_winograd_2(arena + 1536, arena + 1792, arena, layer_2);
 
     /* Operator 4: FULLY_CONNECTED */
-    fully_connected_4(arena, weights_4, bias_4, arena + 128);
+    fully_connected_4(arena + 1792, arena + 256, arena, layer_4);
 
     /* Operator 5: FULLY_CONNECTED */
-    fully_connected_5(arena + 128, weights_5, bias_5, arena);
+    fully_connected_5(arena + 256, arena + 64, arena, layer_5);
 
     /* Operator 6: SOFTMAX */
-    softmax_6(arena, exponentials_6, arena + 12);
+    softmax_6(arena + 64, exponentials_6, arena);
 }
 
 const int8_t *digits_conv_output(const digits_conv_t *m)
 {
-    return m->arena.data + 12;
+    return m->arena.data;
 }
