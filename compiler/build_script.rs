@@ -9,12 +9,15 @@
 //! ```
 //!
 //! and in the crate `mod kws { include!(concat!(env!("OUT_DIR"), "/kws.rs")); }`.
+//!
+//! It has what the command line has and a build can use. Looking at stages (`--emit`) and libraries
+//! for other build systems (`--arduino`) are for the command line alone.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::target::{format_size, Target};
-use crate::Options;
+use crate::{Compiled, Options};
 
 /// A model to be compiled by a build script.
 #[derive(Clone, Debug)]
@@ -25,13 +28,26 @@ pub struct Build {
     folder: Option<PathBuf>,
     flash: Option<usize>,
     ram: Option<usize>,
+    check: bool,
+    c: bool,
+    relax_requant: bool,
 }
 
 /// Starts the compilation of a model; its path is relative to the package's folder, where build
 /// scripts run.
 pub fn build(model: impl AsRef<Path>) -> Build {
     let model = model.as_ref().to_path_buf();
-    Build { model, target: None, name: None, folder: None, flash: None, ram: None }
+    Build {
+        model,
+        target: None,
+        name: None,
+        folder: None,
+        flash: None,
+        ram: None,
+        check: false,
+        c: false,
+        relax_requant: false,
+    }
 }
 
 impl Build {
@@ -42,7 +58,7 @@ impl Build {
         self
     }
 
-    /// The written file's name without `.rs`; otherwise the model's.
+    /// The written file's name without `.rs`, and what names in C begin with; otherwise the model's.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -66,8 +82,29 @@ impl Build {
         self
     }
 
+    /// Changes nothing; it is an error if the file in the folder isn't what would be written. For
+    /// code that is checked in, as in `.folder("src").check()`.
+    pub fn check(mut self) -> Self {
+        self.check = true;
+        self
+    }
+
+    /// Writes C and its header rather than Rust, for the crate `cc` to build.
+    #[cfg(feature = "c")]
+    pub fn c(mut self) -> Self {
+        self.c = true;
+        self
+    }
+
+    /// Lets requantizations that follow each other be rounded once: each layer's results are then
+    /// within 1 of the exact ones, and the file's head says how often they aren't exact.
+    pub fn relax_requant(mut self) -> Self {
+        self.relax_requant = true;
+        self
+    }
+
     /// Compiles the model, writes the code, and tells cargo which files it depends on. Yields the
-    /// written file's path.
+    /// path of the `.rs` file, or of the `.c` file.
     ///
     /// # Errors
     /// What is wrong with the files or the model, all of it.
@@ -80,17 +117,19 @@ impl Build {
         let stem = self.name.clone().unwrap_or_else(|| lossy(self.model.file_stem()));
         let folder = match &self.folder {
             Some(folder) => folder.clone(),
+            None if self.check => {
+                let advice = "say .folder(…): .check() is for files that are checked in";
+                return Err(BuildError(format!("{model}: {advice}")));
+            }
             None => std::env::var_os("OUT_DIR").map(PathBuf::from).ok_or_else(|| {
                 BuildError("OUT_DIR isn't set: outside of a build script, say .folder(…)".into())
             })?,
         };
-        let output = folder.join(format!("{stem}.rs"));
+        let output = folder.join(stem + if self.c { ".c" } else { ".rs" });
         let name = lossy(self.model.file_name());
-        let options = Options {
-            arguments: format!("{name} --target {} -o {stem}.rs", target.name),
-            model: name,
-            target,
-        };
+        let arguments = self.command(&name, &target.name, &lossy(output.file_name()));
+        let relax_requant = self.relax_requant;
+        let options = Options { arguments, model: name, relax_requant, target };
         let compiled = crate::compile(&bytes, &options).map_err(|problems| {
             let list: Vec<String> = problems.0.iter().map(|p| format!("\n  {p}")).collect();
             BuildError(format!("{model} can't be compiled:{}", list.concat()))
@@ -100,22 +139,68 @@ impl Build {
             ("flash", self.flash, program.constant_bytes(), "bytes of constants"),
             ("ram", self.ram, program.ram(), "bytes of RAM"),
         ];
-        for (what, allowed, needed, unit) in budgets {
-            if let Some(allowed) = allowed.filter(|allowed| needed > *allowed) {
+        let excess = budgets.iter().filter_map(|&(what, allowed, needed, unit)| {
+            let allowed = allowed.filter(|allowed| needed > *allowed)?;
+            Some(format!(
+                "{model} takes {needed} {unit}, {} more than .{what}({allowed}) allows",
+                needed - allowed,
+            ))
+        });
+        let excess: Vec<String> = excess.collect();
+        if !excess.is_empty() {
+            return Err(BuildError(excess.join("\n")));
+        }
+        for (path, text) in self.files(&compiled, &options, &output) {
+            if self.check {
+                println!("cargo:rerun-if-changed={}", path.display());
+            }
+            if std::fs::read(&path).is_ok_and(|found| found == text.as_bytes()) {
+                continue;
+            }
+            let name = path.display();
+            if self.check {
+                let (model, output) = (model.to_string(), output.display().to_string());
+                let target = self.target.as_deref().unwrap_or_default();
+                let command = self.command(&model, target, &output);
                 return Err(BuildError(format!(
-                    "{model} takes {needed} {unit}, {} more than .{what}({}) allows",
-                    needed - allowed,
-                    format_size(allowed)
+                    "{name} isn't what {model} gives; to write it, run\n  tflc {command}"
                 )));
             }
-        }
-        let text = compiled.rust(&options);
-        if std::fs::read(&output).ok().as_deref() != Some(text.as_bytes()) {
-            std::fs::write(&output, text).map_err(|error| {
-                BuildError(format!("{} can't be written: {error}", output.display()))
-            })?;
+            std::fs::write(&path, text)
+                .map_err(|error| BuildError(format!("{name} can't be written: {error}")))?;
         }
         Ok(output)
+    }
+
+    /// The arguments that do the same on the command line.
+    fn command(&self, model: &str, target: &str, output: &str) -> String {
+        let mut line = format!("{model} --target {target}");
+        for (option, size) in [("flash", self.flash), ("ram", self.ram)] {
+            if let Some(size) = size {
+                line += &format!(" --{option} {}", format_size(size));
+            }
+        }
+        if self.relax_requant {
+            line += " --relax-requant";
+        }
+        line + " -o " + output
+    }
+
+    /// The files and what is to be in them.
+    fn files(
+        &self,
+        compiled: &Compiled,
+        options: &Options,
+        output: &Path,
+    ) -> Vec<(PathBuf, String)> {
+        #[cfg(feature = "c")]
+        if self.c {
+            let names = crate::backend::c::Names::new(&lossy(output.file_stem()));
+            let files = compiled.c(options, &names);
+            let header = output.with_file_name(names.header());
+            return vec![(output.into(), files.source), (header, files.header)];
+        }
+        vec![(output.into(), compiled.rust(options))]
     }
 
     fn find_target(&self) -> Result<Target, BuildError> {

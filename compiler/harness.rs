@@ -112,7 +112,7 @@ pub fn first_difference(
     language: Language,
     inputs: &[Value],
 ) -> Result<Option<Difference>, String> {
-    let expected = ir::eval(&compiled.imported, inputs)?;
+    let expected = ir::eval(compiled.reference(), inputs)?;
     let after_passes = ir::eval(&compiled.graph, inputs)?;
     for ((expected, found), id) in
         expected.iter().zip(&after_passes).zip(&compiled.imported.outputs)

@@ -25,7 +25,7 @@ pub mod target;
 pub use build_script::{build, Build, BuildError};
 
 use frontend::Problems;
-use ir::Graph;
+use ir::{Folding, Form, Graph};
 use loop_ir::Program;
 use target::Target;
 
@@ -36,6 +36,9 @@ pub struct Options {
     pub target: Target,
     /// The model's file name without folders, for the banner.
     pub model: String,
+    /// Whether requantizations that follow each other may be rounded once: each layer's results are
+    /// then within 1 of the exact ones, and [`Compiled::relaxed`] tells how often they aren't exact.
+    pub relax_requant: bool,
     /// The command line's arguments that shaped the output, for the banner: what to run again.
     pub arguments: String,
 }
@@ -59,7 +62,7 @@ pub struct Compiled {
 /// Everything in the model that can't be compiled, at once.
 pub fn compile(model: &[u8], options: &Options) -> Result<Compiled, Problems> {
     let imported = frontend::import(model)?;
-    let graph = passes::run(imported.clone(), &options.target);
+    let graph = passes::run(imported.clone(), &options.target, options.relax_requant);
     let program = plan::program(&graph, &options.target);
     if let Err(error) = loop_ir::verify(&program) {
         panic!("bug in tflc: the verifier rejects the code for {}: {error}", options.model);
@@ -79,6 +82,35 @@ impl Compiled {
         backend::c::print(&self.program, &self.banner(options), names)
     }
 
+    /// The model as an Arduino library of those names: its files, in the order of
+    /// [`paths`](backend::c::arduino::paths).
+    #[cfg(feature = "c")]
+    pub fn arduino(&self, options: &Options, names: &backend::c::Names) -> [String; 4] {
+        backend::c::arduino::print(&self.program, &self.banner(options), names)
+    }
+
+    /// The graph whose bytes the code yields: as imported, or, where that isn't exact because it was
+    /// asked to round once, behind the passes.
+    pub fn reference(&self) -> &Graph {
+        match self.relaxed().is_empty() {
+            true => &self.imported,
+            false => &self.graph,
+        }
+    }
+
+    /// What rounding once has cost, layer by layer, in words; `graph.foldings` has it in numbers.
+    pub fn relaxed(&self) -> Vec<String> {
+        let words = |folding: &Folding| match &folding.form {
+            Form::Relaxed(scope, difference) => {
+                let list: Vec<String> = folding.operators.iter().map(usize::to_string).collect();
+                let plural = if list.len() == 1 { "" } else { "s" };
+                Some(format!("operator{plural} {}: {difference} {scope}", list.join(", ")))
+            }
+            _ => None,
+        };
+        self.graph.foldings.iter().filter_map(words).collect()
+    }
+
     fn banner(&self, options: &Options) -> backend::Banner {
         backend::Banner {
             model: options.model.clone(),
@@ -86,6 +118,7 @@ impl Compiled {
             arguments: options.arguments.clone(),
             target: options.target.name.clone(),
             macs: self.graph.macs(),
+            relaxed: self.relaxed(),
         }
     }
 }

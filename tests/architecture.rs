@@ -188,8 +188,10 @@ fn the_library_is_pure() {
 fn unsafe_code_stands_where_the_file_format_needs_it() {
     for (name, code) in sources() {
         let word = |c: char| !c.is_alphanumeric() && c != '_';
-        // In quotes or backquotes it is prose.
-        let has = code.split(word).any(|part| part == "unsafe") && !code.contains("`unsafe`");
+        // In backquotes it is prose, and the backend prints some.
+        let has = code.split(word).any(|part| part == "unsafe")
+            && !code.contains("`unsafe`")
+            && !name.starts_with("backend/rust/");
         assert!(!has || name == "frontend/schema.rs", "compiler/{name} has unsafe code");
     }
     assert!(read("runtime-support/src/lib.rs").contains("#![forbid(unsafe_code)]"));

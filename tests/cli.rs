@@ -99,6 +99,7 @@ fn help_offers_what_there_is() {
     let help = done(tflc(&folder, ["--help"]));
     for words in [
         "--target",
+        "--arduino",
         "--flash",
         "--ram",
         "--check",
@@ -542,7 +543,7 @@ fn every_stage_can_be_seen() {
     let emit =
         |stage: &str| tflc(&folder, ["digits_residual.tflite", "-t", "cortex-m4", "--emit", stage]);
     assert!(done(emit("graph")).contains("QUANTIZE"));
-    for pass in tflc::passes::PIPELINE {
+    for pass in tflc::passes::pipeline(false) {
         assert!(done(emit(&format!("graph:{}", pass.name))).contains("CONV_2D"));
     }
     let kernels = done(emit("kernels"));
@@ -561,6 +562,46 @@ fn every_stage_can_be_seen() {
         &["cannot be used with"],
     );
     assert_eq!(folder.files(), ["digits_residual.tflite"]);
+}
+
+#[test]
+fn rounding_once_is_said_everywhere() {
+    let folder = Folder::new("relax");
+    let vector = Path::new(ROOT).join("tests/vectors/net_conv_relu_diff_q.tflite");
+    folder.write("m.tflite", fs::read(&vector).unwrap());
+    folder.model("digits_conv");
+    let run = |arguments: &str| tflc(&folder, line(arguments));
+
+    let differing = "213037 of 1036579 accumulators differ by up to 1";
+    let exact = done(run("m.tflite -t host --emit graph:fold_requant"));
+    assert!(exact.contains(&format!("2 stages: {differing} under one multiplier")), "{exact}");
+    let relaxed = done(run("m.tflite -t host --relax-requant --emit graph:fold_requant"));
+    assert!(relaxed.contains(&format!("requantize ×1, relaxed: {differing} over")), "{relaxed}");
+    let only = "relax_requant runs with --relax-requant only";
+    fails(run("m.tflite -t host --emit graph:relax_requant"), 2, &[only]);
+
+    let written = run("m.tflite --target host --relax-requant -o m.rs");
+    let (_, stderr) = texts(&written);
+    done(written);
+    assert!(stderr.contains(&format!("operators 0, 1: {differing} over")), "{stderr}");
+    let text = fs::read_to_string(folder.path("m.rs")).unwrap();
+    assert!(text.contains("--relax-requant -o m.rs") && text.contains(differing), "{text}");
+    done(run("m.tflite --target host --relax-requant -o m.rs --check"));
+    fails(run("m.tflite --target host -o m.rs --check"), 1, &["stale"]);
+    done(run("m.tflite --target host --relax-requant -o m.c"));
+    assert!(fs::read_to_string(folder.path("m.c")).unwrap().contains(differing));
+    let built = tflc::build(folder.path("m.tflite")).target("host").folder(&folder.0);
+    built.name("m").relax_requant().compile().unwrap();
+    assert_eq!(fs::read_to_string(folder.path("m.rs")).unwrap(), text);
+
+    let verified = done(run("verify m.tflite --relax-requant"));
+    assert!(verified.starts_with("bit-exact: 32 cases\n"), "{verified}");
+    assert!(
+        verified.contains("804 of 2,400 output elements differ from the exact ones, by up to 2"),
+        "{verified}"
+    );
+    let (_, stderr) = texts(&run("digits_conv.tflite -t host --relax-requant -o d.rs"));
+    assert!(stderr.starts_with("exact: "), "{stderr}");
 }
 
 /// The golden cases of a model: each one's first input and first output.
@@ -689,11 +730,8 @@ fn verify_says_where_golden_outputs_differ_and_why() {
 fn what_comes_later_is_not_offered() {
     let folder = Folder::new("later");
     folder.model("digits_conv");
-    for arguments in ["--relax-requant", "-O size"] {
-        let output =
-            tflc(&folder, line(&format!("digits_conv.tflite -t host -o out.rs {arguments}")));
-        fails(output, 2, &["unexpected argument"]);
-    }
+    let output = tflc(&folder, line("digits_conv.tflite -t host -o out.rs -O size"));
+    fails(output, 2, &["unexpected argument"]);
     assert_eq!(folder.files(), ["digits_conv.tflite"]);
 }
 
@@ -757,6 +795,58 @@ fn the_header_takes_no_other_files_place() {
     fs::rename(model, folder.path("digits.h")).unwrap();
     fails(tflc(&folder, line("digits.h -t host -o digits.c")), 2, &["digits.h is digits.h itself"]);
     assert_eq!(folder.files(), ["digits.h"]);
+}
+
+#[test]
+fn an_arduino_library_is_written() {
+    let folder = Folder::new("arduino");
+    folder.model("digits_conv");
+    let compile = |arguments: &str| {
+        tflc(&folder, line(&format!("digits_conv.tflite -t cortex-m4 {arguments}")))
+    };
+    let read = |name: &str| fs::read_to_string(folder.path(name)).unwrap();
+    let told = done(compile("--arduino my-digits"));
+    assert!(told.starts_with("my-digits: 6 layers, "), "{told}");
+    let properties = read("my-digits/library.properties");
+    assert!(properties.contains("\nname=my_digits\n"), "{properties}");
+    assert!(properties.contains("\nincludes=my_digits.h\n"), "{properties}");
+    assert!(read("my-digits/src/my_digits.c").contains("#include \"my_digits.h\""));
+    assert!(read("my-digits/src/my_digits.h").contains("void my_digits_run(my_digits_t *m);"));
+    let sketch = read("my-digits/examples/my_digits/my_digits.ino");
+    assert!(sketch.contains("#include <my_digits.h>") && sketch.contains("my_digits_run(&model);"));
+    let again = "tflc digits_conv.tflite --target cortex-m4 --arduino my-digits\n";
+    assert!(sketch.contains(again) && properties.contains(again));
+    assert!(done(compile("--arduino my-digits")).ends_with(" (unchanged)\n"));
+
+    done(compile("--arduino my-digits --check"));
+    fs::remove_file(folder.path("my-digits/examples/my_digits/my_digits.ino")).unwrap();
+    fs::write(folder.path("my-digits/src/my_digits.h"), "old\n").unwrap();
+    let says = ["my_digits.ino", "my_digits.h is stale", "--arduino my-digits\n"];
+    fails(compile("--arduino my-digits --check"), 1, &says);
+    fails(compile("--arduino other --check"), 1, &["there is no file other/library.properties"]);
+
+    done(compile("--name kws --arduino ."));
+    assert!(read("library.properties").contains("--name kws --arduino .\n"));
+    done(compile("--name kws --arduino . --check"));
+
+    folder.write("file", "");
+    for (arguments, says) in [
+        ("--arduino .", "--name"),
+        ("--arduino string", "would hide the header string.h"),
+        ("--arduino x --name math", "would hide the header math.h"),
+        ("--arduino x --name a-b", "a_b"),
+        ("--arduino file", "file isn't a folder"),
+        ("--arduino no/such", "no folder to make no/such in"),
+        ("--arduino x -o x.c", "cannot be used with"),
+        ("--arduino x --ram 10", "bytes of RAM"),
+    ] {
+        fails(compile(arguments), 2, &[says]);
+    }
+    // What came to nothing leaves no folder behind.
+    assert_eq!(
+        folder.files(),
+        ["digits_conv.tflite", "examples", "file", "library.properties", "my-digits", "src"]
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Real CMake builds through `cmake/tflc.cmake`: for this machine, and with a cross compiler.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -7,10 +8,10 @@ fn there(program: &str) -> bool {
     Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
-/// Configures and builds `tests/cmake`; yields the program.
-fn build(core: &str, further: &[String]) -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cmake");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cmake-{core}"));
+/// Configures and builds a project in `tests/cmake`; yields the folder with the program.
+fn build(project: &str, core: &str, further: &[String]) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cmake").join(project);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cmake-{project}-{core}"));
     let run = |command: &mut Command| {
         let output = command.output().expect("cmake starts");
         let text = String::from_utf8_lossy(&output.stdout).into_owned()
@@ -20,13 +21,19 @@ fn build(core: &str, further: &[String]) -> PathBuf {
     };
     run(Command::new("cmake")
         .args(["-S".as_ref(), source.as_os_str(), "-B".as_ref(), folder.as_os_str()])
-        .arg(format!("-DCORE={core}"))
+        .args([&format!("-DCORE={core}"), "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON"])
         .arg(format!("-DTFLC_EXECUTABLE={}", env!("CARGO_BIN_EXE_tflc")))
         .args(further));
     run(Command::new("cmake").arg("--build").arg(&folder));
     let again = run(Command::new("cmake").arg("--build").arg(&folder));
     assert!(!again.contains("tflc digits"), "compiled again without need:\n{again}");
-    folder.join("app")
+    folder
+}
+
+fn runs(folder: &Path) {
+    let output = Command::new(folder.join("app")).output().expect("starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.starts_with("digit "), "{text}");
 }
 
 #[test]
@@ -34,10 +41,23 @@ fn builds_for_this_machine() {
     if !there("cmake") {
         return println!("left out: cmake isn't installed");
     }
-    let app = build("host", &[]);
-    let output = Command::new(app).output().expect("starts");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.starts_with("digit "), "{text}");
+    runs(&build("", "host", &[]));
+}
+
+/// What stands in for ESP-IDF and Zephyr sets up what the real ones do; their flags must arrive.
+#[test]
+fn builds_in_other_build_systems() {
+    if !there("cmake") {
+        return println!("left out: cmake isn't installed");
+    }
+    for (project, flag) in [("esp-idf", "-DTHE_CHIP"), ("zephyr", "core.h")] {
+        let folder = build(project, "host", &[]);
+        let commands = fs::read_to_string(folder.join("compile_commands.json")).expect("is there");
+        let mut lines = commands.lines().filter(|line| line.contains("\"command\""));
+        let command = lines.find(|line| line.ends_with("digits.c\",")).expect("digits.c is built");
+        assert!(command.contains(flag), "{command}");
+        runs(&folder);
+    }
 }
 
 #[test]
@@ -46,5 +66,5 @@ fn builds_for_a_cortex_m4() {
         return println!("left out: cmake or arm-none-eabi-gcc isn't installed");
     }
     let toolchain = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cmake/cortex-m4.cmake");
-    build("cortex-m4", &[format!("-DCMAKE_TOOLCHAIN_FILE={}", toolchain.display())]);
+    build("", "cortex-m4", &[format!("-DCMAKE_TOOLCHAIN_FILE={}", toolchain.display())]);
 }

@@ -327,15 +327,15 @@ fn compiles_without_warnings_on_every_target() {
     };
     // Types differ by compiler, what optimizers warn about by core.
     let compilers: Vec<String> = compilers.into_iter().collect();
-    parallel::map(&compilers, |compiler| run(command(compiler).arg("-fsyntax-only").args(&all)));
+    // The host's gcc has built all of them for the tests of exactness, with the same warnings.
+    let others: Vec<&String> = compilers.iter().filter(|compiler| *compiler != "gcc").collect();
+    parallel::map(&others, |compiler| run(command(compiler).arg("-fsyntax-only").args(&all)));
     let builds: Vec<_> =
         builds.into_iter().filter(|(compiler, _)| compilers.contains(compiler)).collect();
     let builds: Vec<_> =
         builds.iter().flat_map(|build| own.iter().map(move |file| (build, file))).collect();
     parallel::map(&builds, |((compiler, flags), file)| {
-        for level in ["-Os", "-O3"] {
-            run(command(compiler).args(flags).args([level, "-c", file, "-o", "/dev/null"]));
-        }
+        run(command(compiler).args(flags).args(["-O3", "-c", file, "-o", "/dev/null"]));
     });
 }
 
@@ -483,9 +483,11 @@ fn assert_exact(folder: &str) {
 }
 
 /// Builds models in batches, with sanitizers and without a warning, and compares what they compute.
+/// Without optimization: sanitized code builds ten times faster, and nothing wrong is optimized away
+/// before they see it. `tests/firmware.rs` runs optimized code.
 fn assert_items_exact(items: &[Item]) {
     let batches: Vec<&[Item]> = items.chunks(BATCH).collect();
-    let compiler = CCompiler::new(&[&WARNINGS[..], &["-O1"]].concat()).sanitized();
+    let compiler = CCompiler::new(&[&WARNINGS[..], &["-O0"]].concat()).sanitized();
     if !compiler.flags.iter().any(|flag| flag.contains("sanitize")) {
         eprintln!("the compiler has no sanitizers; the code runs without them");
     }
@@ -533,6 +535,7 @@ fn options(stem: &str, target: &str) -> Options {
     Options {
         target: Target::find(target).expect("is there"),
         model: format!("{stem}.tflite"),
+        relax_requant: false,
         arguments: format!("{stem}.tflite --target {target} -o {stem}.c"),
     }
 }

@@ -28,17 +28,22 @@ const BATCH: usize = 150;
 
 #[test]
 fn own_models_are_exact() {
-    TARGETS.iter().for_each(|target| assert_exact(golden::models("tests/models"), target, 3));
+    TARGETS.iter().for_each(|target| assert_exact(&golden::models("tests/models"), target, 3));
 }
 
 #[test]
 fn vectors_are_exact() {
-    assert_exact(golden::models("tests/vectors"), "host", 1);
+    assert_exact(&golden::models("tests/vectors"), "host", 0);
 }
 
 #[test]
 fn shared_models_are_exact() {
-    TARGETS.iter().for_each(|target| assert_exact(golden::models("../shared/models"), target, 1));
+    // Small ones take longer to build with optimization than to run without.
+    let models = golden::models("../shared/models");
+    let (small, large): (Vec<_>, Vec<_>) =
+        models.into_iter().partition(|model| model.name.contains("/random"));
+    TARGETS.iter().for_each(|target| assert_exact(&small, target, 0));
+    TARGETS.iter().for_each(|target| assert_exact(&large, target, 1));
 }
 
 #[test]
@@ -48,10 +53,17 @@ fn machine_code_has_no_panic() {
     models.extend(golden::models("../shared/models"));
     // The random models have the same kernels, in more time.
     models.retain(|model| !model.name.contains("/random") && !model.name.contains("/qat/"));
+    // The large ones, which have the same kernels too, as most firmwares are built.
     let builds: Vec<(&Model, &str, &str)> = (models.iter())
-        .flat_map(|model| {
-            let shared = ["2", "3", "s", "z"].map(|level| (model, "cortex-m4", level));
-            shared.into_iter().chain([(model, "host", "3")])
+        .flat_map(|model| match model.name.starts_with("tests/") {
+            true => vec![
+                (model, "cortex-m4", "2"),
+                (model, "cortex-m4", "3"),
+                (model, "cortex-m4", "s"),
+                (model, "cortex-m4", "z"),
+                (model, "host", "3"),
+            ],
+            false => vec![(model, "cortex-m4", "3"), (model, "cortex-m4", "s")],
         })
         .collect();
     let found = parallel::map(&builds, |&(model, target, level)| {
@@ -169,6 +181,7 @@ fn generate(model: &Model, target: &str) -> Option<(Compiled, String)> {
     let options = Options {
         target: Target::find(target).expect("is there"),
         model: format!("{file}.tflite"),
+        relax_requant: false,
         arguments: format!("{file}.tflite --target {target} -o {file}.rs"),
     };
     match compile(&model.bytes(), &options) {
@@ -182,7 +195,7 @@ fn generate(model: &Model, target: &str) -> Option<(Compiled, String)> {
 }
 
 /// Builds models in batches, at an optimization level of rustc, and compares what they compute with their golden cases.
-fn assert_exact(models: Vec<Model>, target: &str, level: u8) {
+fn assert_exact(models: &[Model], target: &str, level: u8) {
     let mut failures = Vec::new();
     for models in models.chunks(BATCH) {
         let generated: Vec<_> =

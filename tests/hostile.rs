@@ -163,6 +163,7 @@ fn options() -> CompileOptions {
     CompileOptions {
         target: Target::find("host").expect("is there"),
         model: "damaged.tflite".into(),
+        relax_requant: false,
         arguments: String::new(),
     }
 }

@@ -372,6 +372,7 @@ fn a_wrong_layer_is_found() {
     let options = Options {
         target: Target::find("host").expect("is there"),
         model: "digits_conv.tflite".into(),
+        relax_requant: false,
         arguments: String::new(),
     };
     let mut compiled =

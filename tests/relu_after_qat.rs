@@ -36,7 +36,7 @@ fn no_activation_is_left_behind_its_producer() {
     let target = Target::find("cortex-m4").expect("is there");
     let left = parallel::map(&models, |model| {
         // Operators that come later are no concern of this test.
-        let graph = passes::run(frontend::import(&model.bytes()).ok()?, &target);
+        let graph = passes::run(frontend::import(&model.bytes()).ok()?, &target, false);
         let left = graph.nodes.iter().filter(|node| is_activation(&graph, node));
         let mut left = left.filter(|node| can_take(&graph, node.inputs[0]));
         left.next().map(|node| format!("{}: {} {:?}", model.name, node.op.kind(), node.origin))

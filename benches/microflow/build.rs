@@ -83,6 +83,7 @@ fn module(name: &str, path: &Path, bytes: &[u8], out: &Path) -> Result<String, B
     let file = format!("{name}.tflite");
     let options = tflc::Options {
         target: Target::default(),
+        relax_requant: false,
         arguments: format!("{file} --target host"),
         model: file,
     };

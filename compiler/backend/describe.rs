@@ -1,6 +1,6 @@
 //! What a program is called and said to be in any language: the words that its printers share.
 
-use super::text;
+use super::{text, Banner};
 use crate::loop_ir::{Layer, Memory, Program};
 use crate::ops::DType;
 
@@ -8,6 +8,14 @@ use crate::ops::DType;
 pub fn operators(layer: &Layer) -> String {
     let plural = if layer.operators.contains(',') { "s" } else { "" };
     format!("Operator{plural} {}", layer.operators)
+}
+
+/// Which layers aren't exact, and how far off they are: lines for the head of a file.
+pub fn relaxed(banner: &Banner) -> Vec<String> {
+    let head = "Not exact, as --relax-requant allows; the accumulators for which results differ:";
+    let layers = banner.relaxed.iter().map(|layer| format!("    {layer}"));
+    let head = (!banner.relaxed.is_empty()).then(|| head.to_string());
+    head.into_iter().chain(layers).collect()
 }
 
 /// The layers in their order, a row each under a row of headings; `name` says what a function is

@@ -24,4 +24,6 @@ pub struct Banner {
     pub target: String,
     /// Multiplications for one inference.
     pub macs: u64,
+    /// The layers that aren't exact because rounding once was asked for, and how far off they are.
+    pub relaxed: Vec<String>,
 }

@@ -27,7 +27,7 @@ fn rename(body: &[Stmt], old: &[String], names: &mut [String], scope: &mut Vec<S
             Stmt::Let(var, _) | Stmt::Accumulator(var, _) | Stmt::View { var, .. } => {
                 names[var.id] = declare(&old[var.id], old, scope);
             }
-            Stmt::Update(..) | Stmt::Store { .. } => {}
+            Stmt::Update(..) | Stmt::Store { .. } | Stmt::Assembly(_) => {}
             Stmt::For { var, body, .. } => {
                 names[var.id] = declare(&old[var.id], old, scope);
                 rename(body, old, names, scope);
@@ -118,6 +118,7 @@ impl Used {
                     self.expr(value);
                     true
                 }
+                Stmt::Assembly(_) => true,
                 Stmt::For { from, to, body, .. } => {
                     self.block(body);
                     self.expr(from);

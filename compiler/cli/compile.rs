@@ -1,16 +1,19 @@
-//! `tflc MODEL --target T -o OUT.rs|OUT.c`: compile, check what stands there, or show a stage.
+//! `tflc MODEL --target T -o OUT.rs|OUT.c` or `--arduino DIR`: compile, check what stands there, or
+//! show a stage.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use tflc::backend::c::{CFiles, Names};
+use tflc::backend::c::{arduino, CFiles, Names};
 use tflc::ir::Graph;
 use tflc::passes;
 use tflc::target::{format_size, parse_size, Target};
 use tflc::{Compiled, Options};
 
-use super::files::{self, Output};
-use super::{budget, find_target, harmless, listing, print, quoted, take, thousands, Failure};
+use super::files::{self, Folders, Output};
+use super::{
+    budget, find_target, harmless, listing, print, quoted, take, tell, thousands, Failure,
+};
 
 /// What the default command takes.
 #[derive(Debug, Args)]
@@ -21,9 +24,12 @@ pub struct Arguments {
     #[arg(short, long)]
     target: String,
     /// The file to write: .rs for Rust, .c for C with its header beside it; - prints Rust
-    #[arg(short, long, value_name = "OUT.rs|OUT.c", required_unless_present = "emit")]
+    #[arg(short, long, value_name = "OUT.rs|OUT.c", required_unless_present_any = ["emit", "arduino"])]
     output: Option<PathBuf>,
-    /// What public names in C begin with, instead of the file's name
+    /// Write an Arduino library to that folder, which is made if need be
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["output", "emit"])]
+    arduino: Option<PathBuf>,
+    /// What public names in C begin with, instead of the file's name; also an Arduino library's name
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// Fail if the constants take more read-only memory: bytes, or 64K, or 1M
@@ -32,6 +38,10 @@ pub struct Arguments {
     /// Fail if the model takes more memory, the stack not counted
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     ram: Option<usize>,
+    /// Round once where the model rounds more often: each layer's results are within 1 of the exact
+    /// ones, and it is said how often they aren't exact
+    #[arg(long)]
+    relax_requant: bool,
     /// Change nothing; exit 1 if the file isn't what would be written
     #[arg(long, conflicts_with = "emit")]
     check: bool,
@@ -90,44 +100,58 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let options = options(arguments, target);
     let compiled = compile(&arguments.model, &model, &options)?;
     budget::keep(&arguments.model, arguments.flash, arguments.ram, &compiled, &options.target)?;
-    let texts = match &place.names {
-        None => vec![compiled.rust(&options)],
-        Some(names) => {
+    let texts = match &place.form {
+        Form::Rust => vec![compiled.rust(&options)],
+        Form::C(names) => {
             let CFiles { source, header } = compiled.c(&options, names);
             vec![source, header]
         }
+        Form::Arduino(names) => compiled.arduino(&options, names).into(),
     };
     match place.action {
         Action::Print => print(texts.concat().as_bytes()),
         Action::Check => check(arguments, &place.paths, &texts),
-        Action::Write(outputs) => {
+        Action::Write(outputs, _folders) => {
             let files: Vec<_> = outputs.iter().zip(texts.iter().map(String::as_bytes)).collect();
             let changed = files::write(&files)?;
-            print(summary(&place.paths, &compiled, changed).as_bytes())
+            if options.relax_requant {
+                tell(&relaxed(&compiled));
+            }
+            print(summary(arguments, &place.paths, &compiled, changed).as_bytes())
         }
     }
 }
 
 /// Where the code goes.
 struct Place {
-    /// The names in C; without them, it is Rust.
-    names: Option<Names>,
+    form: Form,
     /// The files.
     paths: Vec<PathBuf>,
     action: Action,
 }
 
+/// What the code is written as.
+enum Form {
+    Rust,
+    C(Names),
+    Arduino(Names),
+}
+
 /// What is done with the code.
 enum Action {
     Print,
-    Write(Vec<Output>),
+    /// Into the folders that it takes, which are gone again if it comes to nothing.
+    Write(Vec<Output>, Folders),
     /// It is compared with what stands there.
     Check,
 }
 
 impl Place {
     fn new(arguments: &Arguments) -> Result<Place, String> {
-        let stdout = Place { names: None, paths: Vec::new(), action: Action::Print };
+        if let Some(folder) = &arguments.arduino {
+            return Place::library(arguments, folder);
+        }
+        let stdout = Place { form: Form::Rust, paths: Vec::new(), action: Action::Print };
         let path = match &arguments.output {
             _ if arguments.emit.is_some() => return Ok(stdout),
             Some(path) if path != Path::new("-") => path,
@@ -138,12 +162,12 @@ impl Place {
             _ => return Ok(stdout),
         };
         let name = path.display();
-        let (names, paths) = match path.extension().and_then(|extension| extension.to_str()) {
+        let (form, paths) = match path.extension().and_then(|extension| extension.to_str()) {
             Some("rs") if arguments.name.is_some() => return Err(NAME_WITHOUT_C.into()),
-            Some("rs") => (None, vec![path.clone()]),
+            Some("rs") => (Form::Rust, vec![path.clone()]),
             Some("c") => {
                 let header = path.with_extension("h");
-                (Some(names(arguments, path, &header)?), vec![path.clone(), header])
+                (Form::C(names(arguments, path, &header)?), vec![path.clone(), header])
             }
             Some("h") => {
                 let source = path.with_extension("c");
@@ -163,14 +187,48 @@ impl Place {
                 ));
             }
         };
+        Place::of(arguments, form, paths, &[])
+    }
+
+    /// An Arduino library, called as `--name` says or like its folder.
+    fn library(arguments: &Arguments, folder: &Path) -> Result<Place, String> {
+        let names = match &arguments.name {
+            Some(name) => Names::new(name)
+                .with_prefix(name)
+                .and_then(|_| arduino::names(name))
+                .map_err(|error| format!("--name {error}"))?,
+            None => {
+                let name = folder.file_name().ok_or_else(|| {
+                    let folder = folder.display();
+                    format!("--arduino {folder}: what is the library called? say --name NAME")
+                })?;
+                arduino::names(&name.to_string_lossy()).map_err(|error| {
+                    format!("--arduino {}: {error}; say --name NAME", folder.display())
+                })?
+            }
+        };
+        let paths = arduino::paths(&names).map(|path| folder.join(path));
+        let examples = folder.join("examples");
+        let folders = [folder, &folder.join("src"), &examples, &examples.join(names.prefix())];
+        Place::of(arguments, Form::Arduino(names), paths.into(), &folders)
+    }
+
+    /// Those files in `folders`, which are made unless nothing is to be changed.
+    fn of(
+        arguments: &Arguments,
+        form: Form,
+        paths: Vec<PathBuf>,
+        folders: &[&Path],
+    ) -> Result<Place, String> {
         let action = if arguments.check {
             Action::Check
         } else {
+            let folders = Folders::make(folders)?;
             let sources = [&*arguments.model, Path::new(&arguments.target)];
             let outputs = paths.iter().map(|path| Output::new(path, &sources));
-            Action::Write(outputs.collect::<Result<_, _>>()?)
+            Action::Write(outputs.collect::<Result<_, _>>()?, folders)
         };
-        Ok(Place { names, paths, action })
+        Ok(Place { form, paths, action })
     }
 }
 
@@ -193,17 +251,14 @@ fn names(arguments: &Arguments, path: &Path, header: &Path) -> Result<Names, Str
 /// made; and where it is printed, it is what a file named after the model would hold.
 fn options(arguments: &Arguments, target: Target) -> Options {
     let file_name =
-        |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let output = match &arguments.output {
-        Some(path) if path != Path::new("-") => path.clone(),
-        _ => arguments.model.with_extension("rs"),
-    };
-    let line = command(arguments, &output, file_name);
-    Options { target, model: file_name(&arguments.model), arguments: line }
+        |path: &Path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    let line = command(arguments, file_name);
+    let (model, relax_requant) = (file_name(&arguments.model), arguments.relax_requant);
+    Options { target, model, relax_requant, arguments: line }
 }
 
-/// The arguments that write `output`, with paths as `show` has them.
-fn command(arguments: &Arguments, output: &Path, show: fn(&Path) -> String) -> String {
+/// The arguments that write the code, with paths as `show` has them.
+fn command(arguments: &Arguments, show: fn(&Path) -> String) -> String {
     let path = |path: &Path| match show(path) {
         name if name.starts_with('-') => quoted(&format!("./{name}")),
         name => quoted(&name),
@@ -215,10 +270,17 @@ fn command(arguments: &Arguments, output: &Path, show: fn(&Path) -> String) -> S
             line += &format!(" --{name} {}", format_size(size));
         }
     }
+    if arguments.relax_requant {
+        line += " --relax-requant";
+    }
     if let Some(name) = &arguments.name {
         line += &format!(" --name {}", quoted(name));
     }
-    line + &format!(" -o {}", path(output))
+    line + &match (&arguments.arduino, &arguments.output) {
+        (Some(folder), _) => format!(" --arduino {}", path(folder)),
+        (None, Some(output)) if output != Path::new("-") => format!(" -o {}", path(output)),
+        _ => format!(" -o {}", path(&arguments.model.with_extension("rs"))),
+    }
 }
 
 /// Compiles a model that was read from `path`.
@@ -245,9 +307,10 @@ fn emit(
     Ok(match stage {
         Stage::Graph(None) => import(&arguments.model, model)?.to_string(),
         Stage::Graph(Some(pass)) => {
-            let stages = passes::stages(import(&arguments.model, model)?, target);
+            let imported = import(&arguments.model, model)?;
+            let stages = passes::stages(imported, target, arguments.relax_requant);
             let after = stages.filter(|(name, _)| name == pass).last();
-            after.expect("a pass of the pipeline").1.to_string()
+            after.ok_or_else(|| format!("{pass} runs with --relax-requant only"))?.1.to_string()
         }
         Stage::Kernels => {
             let options = options(arguments, target.clone());
@@ -260,12 +323,27 @@ fn emit(
     })
 }
 
-fn summary(paths: &[PathBuf], compiled: &Compiled, changed: bool) -> String {
+/// What rounding once has cost.
+fn relaxed(compiled: &Compiled) -> String {
+    match &compiled.relaxed()[..] {
+        [] => "exact: --relax-requant finds nothing to round once".into(),
+        layers => format!(
+            "not exact, as --relax-requant allows; the accumulators for which results differ:\n  {}",
+            layers.join("\n  ")
+        ),
+    }
+}
+
+fn summary(arguments: &Arguments, paths: &[PathBuf], compiled: &Compiled, changed: bool) -> String {
     let program = &compiled.program;
-    let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    let written = match &arguments.arduino {
+        Some(folder) => vec![folder],
+        None => paths.iter().collect(),
+    };
+    let written: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();
     format!(
         "{}: {} layers, {} MACs, {} bytes of RAM, {} bytes of constants{}\n",
-        paths.join(" and "),
+        written.join(" and "),
         program.calls.len(),
         thousands(compiled.graph.macs() as usize),
         thousands(program.ram()),
@@ -288,7 +366,7 @@ fn check(arguments: &Arguments, paths: &[PathBuf], expected: &[String]) -> Resul
         return print(current.as_bytes());
     }
     let as_given = |path: &Path| path.to_string_lossy().into_owned();
-    let refresh = format!("to write it, run\n  tflc {}", command(arguments, &paths[0], as_given));
+    let refresh = format!("to write it, run\n  tflc {}", command(arguments, as_given));
     let separator = if stale[0].contains('\n') { "\n" } else { "; " };
     Err(Failure::No(format!("{}{separator}{refresh}", stale.join("\n"))))
 }

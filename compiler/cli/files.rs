@@ -97,6 +97,41 @@ impl Output {
     }
 }
 
+/// Folders made for files to come. Those that are still empty when this is dropped are gone again.
+#[derive(Debug)]
+pub struct Folders(Vec<PathBuf>);
+
+impl Folders {
+    /// Makes those that are missing, the outermost first.
+    pub fn make(paths: &[&Path]) -> Result<Folders, String> {
+        let mut made = Folders(Vec::new());
+        for path in paths {
+            let name = path.display();
+            match fs::create_dir(path) {
+                Ok(()) => made.0.push(path.to_path_buf()),
+                Err(_) if path.is_dir() => {}
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                    return Err(format!("{name} isn't a folder"));
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    return Err(format!("there is no folder to make {name} in"));
+                }
+                Err(error) => return Err(format!("the folder {name} can't be made: {error}")),
+            }
+        }
+        Ok(made)
+    }
+}
+
+impl Drop for Folders {
+    fn drop(&mut self) {
+        for path in self.0.iter().rev() {
+            // It fails, as it should, where there are files by now.
+            let _ = fs::remove_dir(path);
+        }
+    }
+}
+
 /// Writes files whole, all or none as far as the system lets us, and says whether that changed
 /// anything. What is there already stays untouched, so that nothing is built again for it.
 pub fn write(files: &[(&Output, &[u8])]) -> Result<bool, String> {

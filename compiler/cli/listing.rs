@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use tflc::loop_ir::assembly::print;
 use tflc::loop_ir::{
     Access, Arg, Binary, Call, Expr, Function, Layer, Place, Program, Region, Stmt, Update, Var,
 };
@@ -121,6 +122,12 @@ fn block(text: &mut String, function: &Function, body: &[Stmt], depth: usize) {
             }
             Stmt::Store { to, at, value } => {
                 format!("{}[{}] = {}", place(function, *to), expr(at), expr(value))
+            }
+            Stmt::Assembly(routine) => {
+                for printed in print::lines(&routine.code) {
+                    line(text, depth, &printed.words());
+                }
+                continue;
             }
             Stmt::For { var, from, to, .. } => {
                 format!("for {} in {}..{}", name(var), expr(from), expr(to))

@@ -43,11 +43,12 @@ impl From<String> for Failure {
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     arg_required_else_help = true,
-    override_usage = "tflc <MODEL> --target <TARGET> -o <OUT.rs|OUT.c> [OPTIONS]\n       tflc <COMMAND>",
+    override_usage = "tflc <MODEL> --target <TARGET> -o <OUT.rs|OUT.c> [OPTIONS]\n       tflc <MODEL> --target <TARGET> --arduino <DIR> [OPTIONS]\n       tflc <COMMAND>",
     after_help = "\
 Examples:
   tflc kws.tflite --target cortex-m4 -o src/kws.rs           compile to Rust
   tflc kws.tflite --target cortex-m4 -o src/kws.c            compile to C, with src/kws.h
+  tflc kws.tflite --target cortex-m4 --arduino kws           an Arduino library in the folder kws
   tflc kws.tflite --target cortex-m4 -o src/kws.rs --check   is the file up to date?
   tflc kws.tflite --target cortex-m4 --ram 64K -o -          print; fail if it needs more RAM
   tflc kws.tflite --target cortex-m4 --emit memory           where every tensor lies, and when

@@ -9,7 +9,7 @@ use tflc::ops::{DType, TensorType, Value};
 use tflc::Options;
 
 use super::arithmetic::{Arithmetic, KNOWN};
-use super::{compile, files, find_target, print, take, tell, Failure};
+use super::{compile, files, find_target, print, take, tell, thousands, Failure};
 
 /// Builds the generated code for this machine and checks its outputs, bit for bit
 ///
@@ -28,6 +28,10 @@ pub struct Arguments {
     /// How many inputs to try: the extremes first, then random ones, the same every time
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
     cases: u32,
+    /// Compile with --relax-requant: the outputs are compared with those that it allows, and it is
+    /// said how far they are from the exact ones
+    #[arg(long, conflicts_with = "golden")]
+    relax_requant: bool,
     /// Try these inputs, and compare with these outputs: {"cases": [{"inputs": [HEX], "outputs":
     /// [HEX]}]}, each tensor's bytes in hexadecimal
     #[arg(long, value_name = "CASES.json", conflicts_with = "cases")]
@@ -57,9 +61,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Err(Failure::Unusable(wrong));
     };
     let name = arguments.model.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let options = Options { target, model: name, arguments: String::new() };
+    let relax_requant = arguments.relax_requant;
+    let options = Options { target, model: name, relax_requant, arguments: String::new() };
     let compiled = compile::compile(&arguments.model, &model, &options)?;
-    let graph = &compiled.imported;
+    let graph = compiled.reference();
     let cases = match (&arguments.golden, golden.flatten()) {
         (Some(path), Some(text)) => {
             let golden = Golden::parse(&text, graph)
@@ -84,7 +89,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             .golden
             .as_ref()
             .map_or(String::new(), |path| format!(" of {}", path.display()));
-        return print(format!("bit-exact: {} cases{origin}\n", cases.len()).as_bytes());
+        let mut message = format!("bit-exact: {} cases{origin}\n", cases.len());
+        if relax_requant {
+            message += &distance(&compiled.imported, &cases)?;
+        }
+        return print(message.as_bytes());
     };
     let case = &cases[first];
     let mut message = format!(
@@ -99,6 +108,32 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         message += &format!("\n{}", culprit(&difference));
     }
     Err(Failure::No(message))
+}
+
+/// How far the cases' outputs are from the exact ones.
+fn distance(exact: &Graph, cases: &[Case]) -> Result<String, String> {
+    let (mut total, mut count, mut most) = (0, 0, 0.0);
+    for case in cases {
+        let numbers = |value: &Value| -> Vec<f64> {
+            match value.ty.dtype {
+                DType::F32 => value.floats().into_iter().map(f64::from).collect(),
+                _ => value.ints().into_iter().map(f64::from).collect(),
+            }
+        };
+        for (exact, found) in ir::eval(exact, &case.inputs)?.iter().zip(&case.outputs) {
+            for (exact, found) in numbers(exact).into_iter().zip(numbers(found)) {
+                total += 1;
+                count += usize::from(exact != found);
+                most = (exact - found).abs().max(most);
+            }
+        }
+    }
+    Ok(format!(
+        "as --relax-requant allows, {} of {} output elements differ from the exact ones, by up to \
+         {most}\n",
+        thousands(count),
+        thousands(total)
+    ))
 }
 
 /// The first element that differs.

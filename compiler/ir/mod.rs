@@ -5,11 +5,13 @@
 
 mod arena;
 mod eval;
+mod folding;
 mod print;
 mod validate;
 
 pub use arena::{Arena, Id};
 pub use eval::{eval, eval_all};
+pub use folding::{Difference, Folding, Form, Obstacle, Scope};
 pub use validate::validate;
 
 use crate::ops::{Op, TensorType, Value};
@@ -65,6 +67,8 @@ pub struct Graph {
     pub inputs: Vec<TensorId>,
     /// The model's outputs, in its order; a tensor may stand there more than once.
     pub outputs: Vec<TensorId>,
+    /// What became of requantizations that follow each other, once passes have folded them.
+    pub foldings: Vec<Folding>,
 }
 
 impl Graph {

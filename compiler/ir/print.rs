@@ -1,8 +1,9 @@
-//! The graph as text, for `--emit graph`: one line for each operator, one for its epilogue.
+//! The graph as text, for `--emit graph`: one line for each operator, one for its epilogue, one
+//! for what became of that.
 
 use std::fmt;
 
-use super::{Graph, Node, TensorId};
+use super::{Folding, Graph, Node, TensorId};
 use crate::ops::{Chain, DType, Multiplier, Stage, Value};
 
 /// How many elements of a constant are shown.
@@ -37,8 +38,12 @@ impl Graph {
         let results = list(&node.outputs, &|id| self.result(id));
         writeln!(f, " ({operands}) -> {results}")?;
         if let Some(epilogue) = node.op.epilogue() {
-            for chain in &epilogue.0 {
+            for (chain, result) in epilogue.0.iter().zip(&node.outputs) {
                 writeln!(f, "      {chain}")?;
+                let about = self.foldings.iter().filter(|folding| folding.tensor == *result);
+                for Folding { form, .. } in about {
+                    writeln!(f, "        {form}")?;
+                }
             }
         } else if let Some(stages) = node.op.stages() {
             writeln!(f, "      {}", Chain(stages))?;

@@ -3,11 +3,13 @@
 //! `portable` has a loop nest for every operator on any core. A kernel knows operators; no operator
 //! knows a kernel.
 
+pub mod dsp;
 pub mod portable;
 
 use crate::ir::{Graph, Node};
 use crate::loop_ir::{Access, Builder, Expr, Place};
 use crate::ops::{DType, Epilogue, Op, TensorType, Value};
+use crate::target::Target;
 
 /// A node in its graph: what a kernel is asked to compute.
 #[derive(Clone, Copy)]
@@ -49,9 +51,8 @@ impl<'a> Layer<'a> {
     }
 }
 
-/// The operands whose memory a node's first result may take: those of which no element is read
-/// once its place has been written.
-pub fn in_place(graph: &Graph, node: &Node) -> Vec<usize> {
+/// The operands whose memory a loop nest's first result may take.
+fn in_place(graph: &Graph, node: &Node) -> Vec<usize> {
     let last = node.inputs.len().wrapping_sub(1);
     let candidates = match &node.op {
         Op::Add(_) | Op::Mul(_) => vec![0, 1],
@@ -64,6 +65,54 @@ pub fn in_place(graph: &Graph, node: &Node) -> Vec<usize> {
     candidates.into_iter().filter(fits).collect()
 }
 
+/// How a layer is computed.
+pub enum Recipe {
+    /// By a loop nest.
+    Portable,
+    /// By a routine in assembly for cores with the DSP extension.
+    Dsp(Box<dsp::Kernel>),
+}
+
+impl Recipe {
+    /// The fastest way on a core.
+    pub fn choose(graph: &Graph, node: &Node, target: &Target) -> Recipe {
+        let layer = Layer { graph, node, in_place: None };
+        match target.features.dsp.then(|| dsp::kernel(layer)).flatten() {
+            Some(kernel) => Recipe::Dsp(Box::new(kernel)),
+            None => Recipe::Portable,
+        }
+    }
+
+    /// Bytes of memory that the layer needs for itself.
+    pub fn scratch(&self) -> usize {
+        match self {
+            Recipe::Portable => 0,
+            Recipe::Dsp(kernel) => kernel.scratch,
+        }
+    }
+
+    /// The operands whose memory a node's first result may take: those of which no element is read
+    /// once its place has been written.
+    pub fn in_place(&self, graph: &Graph, node: &Node) -> Vec<usize> {
+        match self {
+            Recipe::Portable => in_place(graph, node),
+            Recipe::Dsp(kernel) => {
+                let ty = |id| &graph.tensors[id].ty;
+                let same = |&operand: &usize| ty(node.inputs[operand]) == ty(node.outputs[0]);
+                kernel.in_place.into_iter().filter(same).collect()
+            }
+        }
+    }
+
+    /// The layer as code.
+    pub fn lower<'a>(&self, layer: Layer<'a>) -> Lowering<'a> {
+        match self {
+            Recipe::Portable => portable::lower(layer),
+            Recipe::Dsp(kernel) => kernel.lower(layer),
+        }
+    }
+}
+
 /// What a parameter of a lowered function stands for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Binding {
@@ -71,6 +120,8 @@ pub enum Binding {
     Operand(usize),
     /// The node's result of that position.
     Result(usize),
+    /// So many bytes of memory for the layer alone, at a word's address.
+    Scratch(usize),
     /// Read-only data.
     Constant {
         /// What it holds, in words.
@@ -132,6 +183,12 @@ impl<'a> Lowering<'a> {
         self.bind(binding, "output", self.layer.output(), Access::Write)
     }
 
+    /// A parameter for memory of its own.
+    pub fn scratch(&mut self, bytes: usize) -> Place {
+        let ty = TensorType::new(DType::I8, [bytes]);
+        self.bind(Binding::Scratch(bytes), "scratch", &ty, Access::Write)
+    }
+
     /// A parameter for read-only data.
     pub fn constant(&mut self, name: &str, doc: String, value: Value) -> Place {
         let ty = value.ty.clone();
@@ -142,6 +199,11 @@ impl<'a> Lowering<'a> {
     pub fn words(&mut self, name: &str, doc: &str, words: &[i32]) -> Place {
         let ty = TensorType::new(DType::I32, [words.len()]);
         self.constant(name, doc.to_string(), Value::from_ints(ty, words.iter().copied()))
+    }
+
+    /// A parameter called `name` for what is bound to it.
+    pub fn place(&mut self, name: &str, binding: Binding, ty: &TensorType, access: Access) {
+        self.bind(binding, name, ty, access);
     }
 
     fn bind(&mut self, binding: Binding, name: &str, ty: &TensorType, access: Access) -> Place {

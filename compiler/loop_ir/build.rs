@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::assembly::Routine;
 use super::{Access, Expr, Function, Intrinsic, Param, Place, Stmt, Ty, Update, Var};
 use crate::ops::DType;
 
@@ -48,6 +49,12 @@ impl Builder {
         };
         self.params.push(Param { name, dtype, len: Some(len), access });
         Place::Param(self.params.len() - 1)
+    }
+
+    /// Makes the function one in assembly, the same for buffers of any length.
+    pub fn assembly(&mut self, routine: Routine) {
+        self.params.iter_mut().for_each(|param| param.len = None);
+        self.push(Stmt::Assembly(routine));
     }
 
     fn var(&mut self, name: &str, ty: Ty) -> Var {

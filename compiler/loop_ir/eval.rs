@@ -2,6 +2,8 @@
 //! graph and printed code. Whatever the verifier promises is asserted here, so tests of the one
 //! are tests of the other.
 
+use super::assembly::machine::{self, Contents, Cost, Pointer, Prices, Segment};
+use super::assembly::Routine;
 use super::{
     Access, Arg, Binary, Call, Expr, Function, Intrinsic, Place, Program, Region, Stmt, Ty, Update,
     Var,
@@ -49,6 +51,11 @@ impl<'a> Machine<'a> {
     }
 
     fn call(&mut self, function: &Function, call: &Call) {
+        if let Some(routine) = function.assembly() {
+            return execute(self.program, call, routine, &mut self.memories, &Prices::default())
+                .map(|_| ())
+                .unwrap_or_else(|error| panic!("{}: {error}", function.name));
+        }
         let args = &call.args;
         let mut frame = Frame {
             buffers: Vec::new(),
@@ -73,6 +80,38 @@ impl<'a> Machine<'a> {
             }
         }
     }
+}
+
+/// Runs a routine on a program's memories.
+pub(super) fn execute(
+    program: &Program,
+    call: &Call,
+    routine: &Routine,
+    memories: &mut [Vec<u8>],
+    prices: &Prices,
+) -> Result<Cost, String> {
+    let function = &program.functions[call.function];
+    let mut segments: Vec<Segment> = (memories.iter_mut())
+        .map(|bytes| Segment { bytes: Contents::Memory(bytes), open: Vec::new() })
+        .collect();
+    let mut pointers = Vec::new();
+    for (param, arg) in function.params.iter().zip(&call.args) {
+        pointers.push(match *arg {
+            Arg::Region(region) => {
+                let size = program.memories[region.memory].dtype.size();
+                let (from, to) = (region.offset * size, (region.offset + region.len) * size);
+                segments[region.memory].open.push((from, to, param.access == Access::Write));
+                Pointer { segment: region.memory, offset: from }
+            }
+            Arg::Constant(index) => {
+                let bytes = &program.constants[index].bytes;
+                let open = vec![(0, bytes.len(), false)];
+                segments.push(Segment { bytes: Contents::Constant(bytes), open });
+                Pointer { segment: segments.len() - 1, offset: 0 }
+            }
+        });
+    }
+    machine::execute(routine, &mut segments, &pointers, prices)
 }
 
 struct Frame {
@@ -126,6 +165,7 @@ impl Frame {
                     let at = (first + at) * dtype.size();
                     self.buffers[buffer].1[at..][..bytes.len()].copy_from_slice(&bytes);
                 }
+                Stmt::Assembly(_) => unreachable!("routines are functions of their own"),
                 Stmt::For { var, from, to, body } => {
                     for i in self.int(from)..self.int(to) {
                         self.ints[var.id] = i;

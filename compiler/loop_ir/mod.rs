@@ -9,6 +9,8 @@
 //!
 //! Each construct has one meaning ([`eval`]) and one spelling in each language (`backend`).
 
+pub mod assembly;
+
 mod build;
 mod eval;
 mod verify;
@@ -178,6 +180,8 @@ pub enum Stmt {
         /// the same type is copied as it is, whatever the type.
         value: Expr,
     },
+    /// The function is this and nothing else: its parameters are the routine's arguments.
+    Assembly(assembly::Routine),
     /// Runs the body with `var` from `from` up to but not including `to`.
     For {
         /// The counter, an index.
@@ -232,6 +236,16 @@ pub struct Function {
     pub body: Vec<Stmt>,
 }
 
+impl Function {
+    /// The routine that it consists of, if it is one in assembly.
+    pub fn assembly(&self) -> Option<&assembly::Routine> {
+        match &self.body[..] {
+            [Stmt::Assembly(routine)] => Some(routine),
+            _ => None,
+        }
+    }
+}
+
 /// Constant elements, in read-only memory.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Constant {
@@ -243,6 +257,8 @@ pub struct Constant {
     pub dtype: DType,
     /// The elements, little-endian.
     pub bytes: Vec<u8>,
+    /// Whether it is for routines in assembly only, which make what they like of its words.
+    pub packed: bool,
 }
 
 impl Constant {

@@ -9,8 +9,11 @@
 
 use std::collections::BTreeMap;
 
+use super::assembly::machine::{Cost, Prices};
+use super::assembly::Routine;
 use super::{
-    Access, Arg, Binary, Expr, Function, Intrinsic, Place, Program, Region, Stmt, Ty, Update, Var,
+    Access, Arg, Binary, Call, Expr, Function, Intrinsic, Place, Program, Region, Stmt, Ty, Update,
+    Var,
 };
 use crate::ops::DType;
 
@@ -26,10 +29,29 @@ pub fn verify(program: &Program) -> Result<(), String> {
     for call in &program.calls {
         let function = &program.functions[call.function];
         check_call(program, function, &call.args)
-            .and_then(|buffers| Checker::new(function, buffers).check(&call.scalars))
+            .and_then(|buffers| match function.assembly() {
+                // What it does depends on no data, so it is enough to see it once.
+                Some(routine) => cost(program, call, routine, &Prices::default()).map(|_| ()),
+                None => Checker::new(function, buffers).check(&call.scalars),
+            })
             .map_err(|error| format!("{}: {error}", function.name))?;
     }
     Ok(())
+}
+
+/// What a call of a routine costs.
+///
+/// # Errors
+/// What the routine does that it must not.
+pub fn cost(
+    program: &Program,
+    call: &Call,
+    routine: &Routine,
+    prices: &Prices,
+) -> Result<Cost, String> {
+    let zeros = |m: &super::Memory| vec![0; m.len * m.dtype.size()];
+    let mut memories: Vec<Vec<u8>> = program.memories.iter().map(zeros).collect();
+    super::eval::execute(program, call, routine, &mut memories, prices)
 }
 
 fn check_region(program: &Program, region: Region) -> Result<(), String> {
@@ -60,6 +82,8 @@ fn check_call(
                 }
                 let written = |j: usize| function.params[j].access == Access::Write;
                 let clash = (0..i).find(|&j| overlaps(&args[j]) && (written(i) || written(j)));
+                // Routines do what they do at known places.
+                let clash = clash.filter(|_| function.assembly().is_none());
                 if let Some(j) = clash {
                     return Err(format!(
                         "'{}' lies over '{}'",
@@ -314,6 +338,7 @@ impl<'a> Checker<'a> {
                         }
                     }
                 }
+                Stmt::Assembly(_) => return Err("a routine within a function".into()),
                 Stmt::For { var, from, to, body } => {
                     let (from, to) = (self.range(from)?, self.range(to)?);
                     for (id, delta) in self.repeat(*var, from, to, body)? {
@@ -500,6 +525,7 @@ impl Decisive {
                 }
                 Stmt::Update(_, _, value) => drop(self.sources(value)),
                 Stmt::View { at, len, .. } => drop((self.sources(at), self.sources(len))),
+                Stmt::Assembly(_) => {}
                 Stmt::Store { at, value, .. } => drop((self.sources(at), self.sources(value))),
                 Stmt::For { var, from, to, body } => {
                     for bound in [from, to] {

@@ -142,6 +142,8 @@ operators! {
     LeakyRelu in leaky_relu,
     /// 1 / (1 + e^−x).
     Logistic in logistic,
+    /// Code by code, what an operator does with a constant number.
+    Map in map,
     /// Highest codes of windows.
     MaxPool2d in max_pool_2d,
     /// Means over dimensions.
@@ -152,6 +154,8 @@ operators! {
     Pack in pack,
     /// A constant around the operand (PAD and PADV2).
     Pad in pad,
+    /// Negative values times a slope that is a code.
+    Prelu in prelu,
     /// Real numbers to codes, or codes to other codes.
     Quantize in quantize,
     /// Clamps at 0, at 0 and 6, or at −1 and 1, rescaled.

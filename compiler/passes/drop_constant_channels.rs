@@ -1,22 +1,21 @@
 //! Requires zero points as the model states them; ensures that no channel is computed that is the
 //! same code everywhere, where all who read it can do without.
 //!
-//! A channel is the positions of a tensor with one index along the innermost dimension. Ranges of
-//! codes are carried forward through the graph; a channel whose range is one code is constant.
+//! A channel is the positions of a tensor with one index along the innermost dimension; one whose
+//! range is a single code is constant.
 //! Channels that operators pass on one to one (depthwise convolutions, pooling, sums, …) form
 //! components, and go or stay together: the convolutions at a component's start lose filters, those
 //! at its end lose the weights that read it, and their biases take in what it contributed.
 
+use super::ranges::{Range, Ranges};
 use crate::ir::{Graph, Node, TensorId};
-use crate::ops::{Chain, DType, Epilogue, Mul, Op, Stage, TensorType, Value};
+use crate::ops::{DType, Epilogue, Op, Stage, TensorType, Value};
 use crate::target::Target;
-
-/// Models with more channels in all are left as they are: theirs are hardly channels.
-const MAX_CHANNELS: usize = 1 << 20;
 
 /// Drops constant channels.
 pub fn run(graph: &mut Graph, _: &Target) {
-    let Some(mut channels) = Channels::new(graph) else { return };
+    let Some(ranges) = Ranges::new(graph) else { return };
+    let mut channels = Channels::new(graph, &ranges);
     for node in &graph.nodes {
         channels.visit(graph, node);
     }
@@ -39,9 +38,6 @@ pub fn run(graph: &mut Graph, _: &Target) {
     }
 }
 
-/// The lowest and the highest code.
-type Range = (i32, i32);
-
 /// All channels of all tensors, numbered through.
 struct Channels {
     /// Each tensor's first channel; `None` for constants and tensors that hold no int8 codes.
@@ -62,26 +58,19 @@ struct Kept {
 }
 
 impl Channels {
-    /// All channels, with nothing known of them; `None` if they are too many.
-    fn new(graph: &Graph) -> Option<Self> {
-        let mut count = 0;
-        let first = (graph.tensors.iter()).map(|(_, tensor)| {
+    /// All channels, none of them linked.
+    fn new(graph: &Graph, ranges: &Ranges) -> Self {
+        let mut all = Vec::new();
+        let first = (graph.tensors.iter()).map(|(id, tensor)| {
             let here = tensor.constant.is_none()
                 && tensor.ty.dtype == DType::I8
                 && !tensor.ty.shape.is_empty();
-            let first = count;
-            if here {
-                count += tensor.ty.from_innermost(0);
-            }
-            here.then_some(first)
+            let first = all.len();
+            here.then(|| all.extend(ranges.of(id))).map(|()| first)
         });
         let first: Vec<_> = first.collect();
-        (count <= MAX_CHANNELS).then(|| Channels {
-            first,
-            ranges: vec![DType::I8.range(); count],
-            parent: (0..count).collect(),
-            blocked: vec![false; count],
-        })
+        let count = all.len();
+        Channels { first, ranges: all, parent: (0..count).collect(), blocked: vec![false; count] }
     }
 
     fn of(&self, graph: &Graph, id: TensorId) -> std::ops::Range<usize> {
@@ -112,7 +101,7 @@ impl Channels {
         }
     }
 
-    /// Carries ranges and links through a node.
+    /// Carries links through a node.
     fn visit(&mut self, graph: &Graph, node: &Node) {
         if !self.pass(graph, node) {
             for &id in node.inputs.iter().chain(&node.outputs) {
@@ -131,8 +120,7 @@ impl Channels {
         }
         let ty = |id: TensorId| &graph.tensors[id].ty;
         let (from, to) = (self.of(graph, x), self.of(graph, y));
-        let weights = node.inputs.get(1).and_then(|&id| graph.constant(id));
-        let bias = node.inputs.get(2).map(|&id| graph.constant(id));
+        let has_constants = node.inputs[1..].iter().all(|&id| graph.constant(id).is_some());
         if to.is_empty()
             || from.is_empty() && !matches!(node.op, Op::Add(_) | Op::Mul(_) | Op::Concatenation(_))
         {
@@ -140,141 +128,52 @@ impl Channels {
         }
         match &node.op {
             Op::Conv2d(op) if ty(node.inputs[1]).shape[3] == from.len() => {
-                let (Some(weights), false) = (weights, bias == Some(None)) else { return false };
                 let shape = [ty(x), ty(y)].map(|ty| [ty.shape[1], ty.shape[2]]);
-                let clipped = op.window.clips(shape[0], shape[1]);
-                let padding = clipped.then_some(op.padding_value);
-                let sums = Sums {
-                    weights,
-                    bias: bias.flatten(),
-                    zero_point: op.input_zero_point,
-                    weights_zero_point: 0,
-                };
-                self.products(&sums, from.clone(), to, padding, &op.epilogue);
-                if let Some(padding) = padding {
-                    for channel in
-                        from.filter(|&c| self.ranges[c] != (padding, padding)).collect::<Vec<_>>()
-                    {
-                        self.blocked[channel] = true;
+                if op.window.clips(shape[0], shape[1]) {
+                    // What a channel contributes must be the same at the border.
+                    for channel in from {
+                        let padding = (op.padding_value, op.padding_value);
+                        self.blocked[channel] |= self.ranges[channel] != padding;
                     }
                 }
-                true
+                has_constants
             }
-            Op::FullyConnected(op) if ty(node.inputs[1]).shape[1] % from.len() == 0 => {
-                let (Some(weights), false) = (weights, bias == Some(None)) else { return false };
-                let sums = Sums {
-                    weights,
-                    bias: bias.flatten(),
-                    zero_point: op.input_zero_point,
-                    weights_zero_point: op.weights_zero_point,
-                };
-                self.products(&sums, from, to, None, &op.epilogue);
-                true
-            }
-            Op::DepthwiseConv2d(op) => {
-                let (Some(weights), false) = (weights, bias == Some(None)) else { return false };
-                let shape = [ty(x), ty(y)].map(|ty| [ty.shape[1], ty.shape[2]]);
-                let padding = op.window.clips(shape[0], shape[1]).then_some(op.padding_value);
-                let biases = bias.flatten().map(Value::ints);
-                let weights = weights.ints();
+            Op::FullyConnected(_) => has_constants && ty(node.inputs[1]).shape[1] % from.len() == 0,
+            Op::DepthwiseConv2d(_) => {
                 let multiplier = to.len() / from.len();
-                for (o, channel) in to.clone().enumerate() {
-                    let source = from.start + o / multiplier;
-                    let taps = weights.iter().skip(o).step_by(to.len());
-                    let terms = taps.map(|&w| (hull(self.ranges[source], padding), w));
-                    let start = biases.as_ref().map_or(0, |bias| bias[o]);
-                    let sum = sum_range(start, op.input_zero_point, terms);
-                    self.ranges[channel] = through(&op.epilogue, sum, o);
-                    self.link(source, channel);
+                for (o, channel) in to.enumerate() {
+                    self.link(from.start + o / multiplier, channel);
                 }
-                true
+                has_constants
             }
-            Op::AveragePool2d(op) => self.each(from, to, |x, c| through(&op.epilogue, wide(x), c)),
-            Op::MaxPool2d(op) => self.each(from, to, |x, c| through(&op.epilogue, wide(x), c)),
-            Op::Mean(op) if !op.axes.contains(&(ty(x).shape.len() - 1)) => {
-                let count = (ty(x).elements() / ty(y).elements()) as i64;
-                let zero = op.input_zero_point as i64;
-                self.each(from, to, |(lo, hi), c| {
-                    through(
-                        &op.epilogue,
-                        ((lo as i64 - zero) * count, (hi as i64 - zero) * count),
-                        c,
-                    )
-                })
+            Op::AveragePool2d(_) | Op::MaxPool2d(_) | Op::ResizeNearestNeighbor(_) => {
+                self.each(from, to)
             }
-            Op::ResizeNearestNeighbor(_) => self.each(from, to, |x, _| x),
-            Op::Pad(op) if op.padding.last() == Some(&[0, 0]) => {
-                self.each(from, to, |x, _| hull(x, Some(op.value)))
-            }
+            Op::Mean(op) if !op.axes.contains(&(ty(x).shape.len() - 1)) => self.each(from, to),
+            Op::Pad(op) if op.padding.last() == Some(&[0, 0]) => self.each(from, to),
             Op::StridedSlice(op) => {
                 let Some(range) = op.ranges.last() else { return false };
                 let whole = range.begin == 0 && range.stride == 1 && range.length == from.len();
-                whole && to.len() == from.len() && self.each(from, to, |x, _| x)
+                whole && to.len() == from.len() && self.each(from, to)
             }
             Op::Reshape(_) if to.len() % from.len() == 0 => {
                 for (i, channel) in to.enumerate() {
-                    let source = from.start + i % from.len();
-                    self.ranges[channel] = self.ranges[source];
-                    self.link(source, channel);
+                    self.link(from.start + i % from.len(), channel);
                 }
                 true
             }
             Op::Concatenation(op) => self.concatenate(graph, node, op.axis),
-            Op::Add(op) => self.combine(graph, node, |[a, b], c| {
-                let term = |i: usize, range: Range| {
-                    let ends = [range.0, range.1].map(|code| op.operands[i].apply(code) as i64);
-                    (ends[0].min(ends[1]), ends[0].max(ends[1]))
-                };
-                let (a, b) = (term(0, a), term(1, b));
-                through(&op.epilogue, (a.0 + b.0, a.1 + b.1), c)
-            }),
-            Op::Mul(op) => self.combine(graph, node, |codes, c| {
-                through(&op.epilogue, product_range(op, codes), c)
-            }),
-            op => match op.stages() {
-                Some(stages) => {
-                    let epilogue = Epilogue(vec![Chain(stages)]);
-                    self.each(from, to, |x, c| through(&epilogue, wide(x), c))
-                }
-                None => false,
-            },
+            Op::Add(_) | Op::Mul(_) => self.combine(graph, node),
+            op => op.stages().is_some() && self.each(from, to),
         }
     }
 
     /// Channels one to one.
-    fn each(
-        &mut self,
-        from: std::ops::Range<usize>,
-        to: std::ops::Range<usize>,
-        range: impl Fn(Range, usize) -> Range,
-    ) -> bool {
-        for (c, (source, channel)) in from.zip(to).enumerate() {
-            self.ranges[channel] = range(self.ranges[source], c);
+    fn each(&mut self, from: std::ops::Range<usize>, to: std::ops::Range<usize>) -> bool {
+        for (source, channel) in from.zip(to) {
             self.link(source, channel);
         }
         true
-    }
-
-    /// Results of filters over all channels, in the layout `[filter, …, channel]`.
-    fn products(
-        &mut self,
-        sums: &Sums,
-        from: std::ops::Range<usize>,
-        to: std::ops::Range<usize>,
-        padding: Option<i32>,
-        epilogue: &Epilogue,
-    ) {
-        let weights = sums.weights.ints();
-        let taps = weights.len() / to.len();
-        let biases = sums.bias.map(Value::ints);
-        for (o, channel) in to.enumerate() {
-            let terms = weights[o * taps..][..taps].iter().enumerate().map(|(i, &w)| {
-                let range = self.ranges[from.start + i % from.len()];
-                (hull(range, padding), w - sums.weights_zero_point)
-            });
-            let start = biases.as_ref().map_or(0, |bias| bias[o]);
-            self.ranges[channel] = through(epilogue, sum_range(start, sums.zero_point, terms), o);
-        }
     }
 
     fn concatenate(&mut self, graph: &Graph, node: &Node, axis: usize) -> bool {
@@ -285,18 +184,9 @@ impl Channels {
             return false;
         }
         let mut first = to.start;
-        for (i, part) in parts.into_iter().enumerate() {
+        for part in parts {
             let end = first + part.len();
-            for (source, channel) in part.zip(first..end) {
-                let range = self.ranges[source];
-                self.ranges[channel] = match innermost || i == 0 {
-                    true => range,
-                    false => {
-                        (range.0.min(self.ranges[channel].0), range.1.max(self.ranges[channel].1))
-                    }
-                };
-                self.link(source, channel);
-            }
+            self.each(part, first..end);
             if innermost {
                 first = end;
             }
@@ -305,32 +195,14 @@ impl Channels {
     }
 
     /// Two operands, element by element.
-    fn combine(
-        &mut self,
-        graph: &Graph,
-        node: &Node,
-        range: impl Fn([Range; 2], usize) -> Range,
-    ) -> bool {
+    fn combine(&mut self, graph: &Graph, node: &Node) -> bool {
         let to = self.of(graph, node.outputs[0]);
-        let operand = |this: &Self, id: TensorId| -> Option<Vec<Range>> {
-            let channels = this.of(graph, id);
-            match graph.constant(id) {
-                Some(value) => Some(constant_ranges(value, to.len())),
-                None => (channels.len() == to.len()).then(|| this.ranges[channels].to_vec()),
-            }
-        };
-        let (Some(a), Some(b)) = (operand(self, node.inputs[0]), operand(self, node.inputs[1]))
-        else {
+        let computed = || node.inputs.iter().filter(|&&id| graph.constant(id).is_none());
+        if computed().any(|&id| self.of(graph, id).len() != to.len()) {
             return false;
-        };
-        for (c, channel) in to.clone().enumerate() {
-            self.ranges[channel] = range([a[c], b[c]], c);
-            for &id in &node.inputs {
-                if graph.constant(id).is_none() {
-                    let source = self.of(graph, id).start + c;
-                    self.link(source, channel);
-                }
-            }
+        }
+        for &id in computed() {
+            self.each(self.of(graph, id), to.clone());
         }
         true
     }
@@ -368,83 +240,6 @@ impl Channels {
         };
         all.iter().map(|channels| (!channels.is_empty()).then(|| kept(channels))).collect()
     }
-}
-
-/// The weights of filters over all channels.
-struct Sums<'a> {
-    weights: &'a Value,
-    bias: Option<&'a Value>,
-    zero_point: i32,
-    weights_zero_point: i32,
-}
-
-fn hull((lo, hi): Range, other: Option<i32>) -> Range {
-    other.map_or((lo, hi), |other| (lo.min(other), hi.max(other)))
-}
-
-fn wide((lo, hi): Range) -> (i64, i64) {
-    (lo as i64, hi as i64)
-}
-
-/// The range of `start + Σ (x − zero_point)·w`.
-fn sum_range(start: i32, zero_point: i32, terms: impl Iterator<Item = (Range, i32)>) -> (i64, i64) {
-    let start = start as i64;
-    terms.fold((start, start), |(lo, hi), (x, w)| {
-        let ends = [x.0, x.1].map(|x| (x as i64 - zero_point as i64) * w as i64);
-        (lo + ends[0].min(ends[1]), hi + ends[0].max(ends[1]))
-    })
-}
-
-fn product_range(op: &Mul, [a, b]: [Range; 2]) -> (i64, i64) {
-    let ends = |(lo, hi): Range, zero: i32| [(lo - zero) as i64, (hi - zero) as i64];
-    let (a, b) = (ends(a, op.zero_points[0]), ends(b, op.zero_points[1]));
-    let products = [a[0] * b[0], a[0] * b[1], a[1] * b[0], a[1] * b[1]];
-    (products.into_iter().min().expect("four"), products.into_iter().max().expect("four"))
-}
-
-/// The range of codes for accumulators from `lo` to `hi`.
-fn through(epilogue: &Epilogue, (lo, hi): (i64, i64), channel: usize) -> Range {
-    let (Ok(lo), Ok(hi)) = (i32::try_from(lo), i32::try_from(hi)) else {
-        return DType::I8.range();
-    };
-    epilogue.0[0].0.iter().fold((lo, hi), |(lo, hi), stage| match stage {
-        Stage::Table(table) => {
-            let results = &table[(lo + 128) as usize..=(hi + 128) as usize];
-            let (min, max) = (results.iter().min(), results.iter().max());
-            (*min.expect("not empty") as i32, *max.expect("not empty") as i32)
-        }
-        // Between two ends that don't wrap nothing does.
-        Stage::Requantize { .. }
-            if lo != hi && [lo, hi].iter().any(|&x| wraps(stage, x, channel)) =>
-        {
-            (i32::MIN, i32::MAX)
-        }
-        stage => {
-            let ends = [lo, hi].map(|x| stage.apply(x, channel));
-            (ends[0].min(ends[1]), ends[0].max(ends[1]))
-        }
-    })
-}
-
-/// Whether a requantization of `x` leaves 32 bits on its way.
-fn wraps(stage: &Stage, x: i32, channel: usize) -> bool {
-    let Stage::Requantize { offset, multipliers, zero_point } = stage else { return false };
-    let multiplier = multipliers[if multipliers.len() == 1 { 0 } else { channel }];
-    let shifted = (x as i64 - *offset as i64) << multiplier.shift.max(0);
-    let fits = |x: i64| i32::try_from(x).is_ok();
-    !fits(shifted) || !fits(multiplier.apply(x - offset) as i64 + *zero_point as i64)
-}
-
-/// The range of a constant operand in each of `channels` channels.
-fn constant_ranges(value: &Value, channels: usize) -> Vec<Range> {
-    let innermost = value.ty.from_innermost(0);
-    let mut ranges: Vec<Option<Range>> = vec![None; innermost];
-    for (i, code) in value.ints().into_iter().enumerate() {
-        let range = &mut ranges[i % innermost];
-        *range = Some(hull(range.unwrap_or((code, code)), Some(code)));
-    }
-    let range = |c: usize| ranges[c % innermost].expect("each channel has a code");
-    (0..channels).map(range).collect()
 }
 
 /// Takes the dropped channels out of a node.

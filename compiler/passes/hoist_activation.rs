@@ -59,6 +59,7 @@ fn moves(node: &Node) -> bool {
             | Op::Pad(_)
             | Op::Transpose(_)
             | Op::StridedSlice(_)
+            | Op::ResizeNearestNeighbor(_)
     )
 }
 

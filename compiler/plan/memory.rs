@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use crate::ir::{Graph, Node, TensorId};
+use crate::kernels::Recipe;
 use crate::loop_ir::{Memory, Region};
 use crate::ops::{DType, Op};
 
@@ -12,6 +13,8 @@ pub struct Layout {
     /// One for each element type in use.
     pub memories: Vec<Memory>,
     regions: HashMap<TensorId, Region>,
+    /// By first result: memory for the layer alone.
+    scratch: HashMap<TensorId, Region>,
     /// By first result: the operand whose memory it takes.
     in_place: HashMap<TensorId, usize>,
 }
@@ -27,8 +30,16 @@ struct Buffer {
 
 impl Layout {
     /// Plans the memory of a graph, buffers at multiples of `alignment` bytes.
-    pub fn new(graph: &Graph, alignment: usize) -> Self {
-        let (buffers, buffer_of, in_place) = buffers(graph);
+    pub fn new(graph: &Graph, recipes: &[Recipe], alignment: usize) -> Self {
+        let (mut buffers, buffer_of, in_place) = buffers(graph, recipes);
+        let mut scratch_of: HashMap<TensorId, usize> = HashMap::new();
+        for (step, (node, recipe)) in graph.nodes.iter().zip(recipes).enumerate() {
+            if recipe.scratch() > 0 {
+                scratch_of.insert(node.outputs[0], buffers.len());
+                let len = recipe.scratch();
+                buffers.push(Buffer { dtype: DType::I8, len, alive: (step, step) });
+            }
+        }
         let mut memories: Vec<Memory> = Vec::new();
         let mut placed: Vec<Option<Region>> = vec![None; buffers.len()];
         let mut order: Vec<usize> = (0..buffers.len()).collect();
@@ -59,12 +70,22 @@ impl Layout {
             memories[memory].len = memories[memory].len.max(offset + buffer.len);
         }
         let region = |(id, i): (TensorId, usize)| (id, placed[i].expect("all are placed"));
-        Layout { memories, regions: buffer_of.into_iter().map(region).collect(), in_place }
+        Layout {
+            memories,
+            regions: buffer_of.into_iter().map(region).collect(),
+            scratch: scratch_of.into_iter().map(region).collect(),
+            in_place,
+        }
     }
 
     /// The operand whose memory a node's first result takes, if it does so.
     pub fn in_place(&self, node: &Node) -> Option<usize> {
         self.in_place.get(&node.outputs[0]).copied()
+    }
+
+    /// The memory that a node's layer has for itself.
+    pub fn scratch(&self, node: &Node) -> Option<Region> {
+        self.scratch.get(&node.outputs[0]).copied()
     }
 
     /// Where a tensor lies; `None` for constants.
@@ -86,7 +107,10 @@ pub fn is_free(graph: &Graph, node: &Node) -> bool {
 
 /// The buffers, which one each tensor lies in, and which results take an operand's.
 #[allow(clippy::type_complexity)]
-fn buffers(graph: &Graph) -> (Vec<Buffer>, HashMap<TensorId, usize>, HashMap<TensorId, usize>) {
+fn buffers(
+    graph: &Graph,
+    recipes: &[Recipe],
+) -> (Vec<Buffer>, HashMap<TensorId, usize>, HashMap<TensorId, usize>) {
     let mut buffers: Vec<Buffer> = Vec::new();
     let mut buffer_of: HashMap<TensorId, usize> = HashMap::new();
     let mut taken = HashMap::new();
@@ -110,7 +134,7 @@ fn buffers(graph: &Graph) -> (Vec<Buffer>, HashMap<TensorId, usize>, HashMap<Ten
         }
         for (i, &id) in node.outputs.iter().enumerate() {
             let mut candidates = match i {
-                0 => crate::kernels::in_place(graph, node),
+                0 => recipes[step].in_place(graph, node),
                 _ => Vec::new(),
             };
             let lies_in = |index: usize| buffer_of.get(&node.inputs[index]).copied();

@@ -6,7 +6,7 @@ mod share;
 use std::collections::HashMap;
 
 use crate::ir::{Graph, Node, TensorId};
-use crate::kernels::{portable, Binding, Layer as KernelLayer, Lowering};
+use crate::kernels::{Binding, Layer as KernelLayer, Lowering, Recipe};
 use crate::loop_ir::{Arg, Border, Call, Constant, Function, Layer, Program};
 use crate::ops::DType;
 use crate::target::Target;
@@ -14,12 +14,16 @@ use memory::Layout;
 
 /// The program for a graph on a target.
 pub fn program(graph: &Graph, target: &Target) -> Program {
-    let layout = Layout::new(graph, target.alignment);
+    let recipes: Vec<Recipe> =
+        graph.nodes.iter().map(|node| Recipe::choose(graph, node, target)).collect();
+    let layout = Layout::new(graph, &recipes, target.alignment);
     let mut program = Program { memories: layout.memories.clone(), ..Program::default() };
     let mut parts = Parts::default();
-    for node in graph.nodes.iter().filter(|node| !memory::is_free(graph, node)) {
-        let lowering =
-            portable::lower(KernelLayer { graph, node, in_place: layout.in_place(node) });
+    for (node, recipe) in graph.nodes.iter().zip(&recipes) {
+        if memory::is_free(graph, node) {
+            continue;
+        }
+        let lowering = recipe.lower(KernelLayer { graph, node, in_place: layout.in_place(node) });
         let layer = describe(graph, node);
         let call = parts.call(&mut program, &layout, node, lowering, layer);
         program.calls.push(call);
@@ -44,7 +48,7 @@ pub fn program(graph: &Graph, target: &Target) -> Program {
 /// What has gone into the program so far, to be used again by layers that need the same.
 #[derive(Default)]
 struct Parts {
-    constants: HashMap<(DType, Vec<u8>), usize>,
+    constants: HashMap<(DType, bool, Vec<u8>), usize>,
     /// Each with the code that tells functions apart.
     functions: Vec<Function>,
 }
@@ -66,8 +70,10 @@ impl Parts {
             args.push(match binding {
                 Binding::Operand(i) => Arg::Region(region(node.inputs[i])),
                 Binding::Result(i) => Arg::Region(region(node.outputs[i])),
+                Binding::Scratch(_) => Arg::Region(layout.scratch(node).expect("planned")),
                 Binding::Constant { doc, value } => {
-                    let key = (value.ty.dtype, value.bytes.clone());
+                    let packed = code.assembly().is_some();
+                    let key = (value.ty.dtype, packed, value.bytes.clone());
                     Arg::Constant(*self.constants.entry(key).or_insert_with(|| {
                         let name = format!("{}{suffix}", param.name).to_uppercase();
                         let taken = |name: &str| program.constants.iter().any(|c| c.name == name);
@@ -77,6 +83,7 @@ impl Parts {
                             doc,
                             dtype,
                             bytes,
+                            packed,
                         });
                         program.constants.len() - 1
                     }))
@@ -87,7 +94,10 @@ impl Parts {
             self.functions.iter().position(|other| *other == code).unwrap_or_else(|| {
                 let taken = |name: &str| program.functions.iter().any(|f| f.name == name);
                 let name = unique(format!("{}{suffix}", lowering.name), taken);
-                let doc = vec![format!("{}: {}.", layer.what, layer.shapes)];
+                let mut doc = vec![format!("{}: {}.", layer.what, layer.shapes)];
+                if let Some(routine) = code.assembly() {
+                    doc.extend(routine.doc.iter().cloned());
+                }
                 program.functions.push(Function { name, doc, ..code.clone() });
                 self.functions.push(code);
                 self.functions.len() - 1

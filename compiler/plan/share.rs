@@ -98,6 +98,7 @@ fn numbers(body: &mut [Stmt], visit: &mut Visit) {
                 within(at, false, visit, &|_| "offset".into());
                 within(value, false, visit, &|_| "code".into());
             }
+            Stmt::Assembly(_) => {}
             Stmt::For { var, from, to, body } => {
                 let id = var.id;
                 within(from, false, visit, &|names| format!("{}_first", names[id]));

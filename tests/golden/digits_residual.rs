@@ -953,34 +953,18 @@ fn average_pool_2d_8(input: &[i8; 512], output: &mut [i8; 32]) {
                 acc3 += xs[3] as i32;
             }
         }
-        let scaled = requantize(
-                divide_rounded(acc0, 16).clamp(-128, 127) + 128,
-                1166994244,
-                2,
-            )
+        let scaled = requantize(divide_rounded(acc0, 16) + 128, 1167001090, 2)
             .wrapping_add(-127);
-        set(output, first, scaled.clamp(-128, 127) as i8);
-        let scaled_2 = requantize(
-                divide_rounded(acc1, 16).clamp(-128, 127) + 128,
-                1166994244,
-                2,
-            )
+        set(output, first, scaled.clamp(-127, 127) as i8);
+        let scaled_2 = requantize(divide_rounded(acc1, 16) + 128, 1167001090, 2)
             .wrapping_add(-127);
-        set(output, first + 1, scaled_2.clamp(-128, 127) as i8);
-        let scaled_3 = requantize(
-                divide_rounded(acc2, 16).clamp(-128, 127) + 128,
-                1166994244,
-                2,
-            )
+        set(output, first + 1, scaled_2.clamp(-127, 127) as i8);
+        let scaled_3 = requantize(divide_rounded(acc2, 16) + 128, 1167001090, 2)
             .wrapping_add(-127);
-        set(output, first + 2, scaled_3.clamp(-128, 127) as i8);
-        let scaled_4 = requantize(
-                divide_rounded(acc3, 16).clamp(-128, 127) + 128,
-                1166994244,
-                2,
-            )
+        set(output, first + 2, scaled_3.clamp(-127, 127) as i8);
+        let scaled_4 = requantize(divide_rounded(acc3, 16) + 128, 1167001090, 2)
             .wrapping_add(-127);
-        set(output, first + 3, scaled_4.clamp(-128, 127) as i8);
+        set(output, first + 3, scaled_4.clamp(-127, 127) as i8);
     }
 }
 

@@ -67,7 +67,7 @@ pub fn missing(target: &str, lang: Lang) -> Option<String> {
         Command::new(command).arg("--version").output().is_ok_and(|o| o.status.success())
     };
     if let Some(command) = commands.into_iter().find(|command| !there(command)) {
-        return Some(format!("{command} (see tests/firmware/setup.sh)"));
+        return Some(format!("{command} (see tests/setup.sh)"));
     }
     // It says itself what is missing; and builds Rust's core library, once, if it can.
     let ready = |output: Output| match output.status.success() {
@@ -88,6 +88,7 @@ impl Loaded {
         let options = Options {
             target: Target::find(target).expect("is there"),
             model: format!("{file}.tflite"),
+            relax_requant: false,
             arguments: format!("{file}.tflite --target {target}"),
         };
         let compiled = match tflc::compile(&model.bytes(), &options) {

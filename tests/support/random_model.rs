@@ -31,6 +31,23 @@ pub fn spec(seed: u64) -> ModelSpec {
     draw.spec
 }
 
+/// The description of a seed's model of chains: something with an accumulator, by turns, and behind
+/// it operators that map codes, data that is moved, second readers and layers that come twice.
+pub fn chains(seed: u64) -> ModelSpec {
+    let mut draw = Draw { rng: Rng::new(!seed), spec: ModelSpec::default(), dead_channels: 5 };
+    draw.spec.description = format!("random chains {seed}");
+    let q = draw.quantization();
+    let [rows, columns, channels] = [(); 3].map(|()| draw.rng.range(1, 5) as i32);
+    let input = draw.input(tensor_type::INT8, &[1, rows, columns, channels], Some(q));
+    let count = draw.rng.range(1, 4);
+    while draw.producer(seed as usize, input).is_none() {}
+    for _ in 0..count {
+        while draw.link().is_none() {}
+    }
+    draw.choose_outputs();
+    draw.spec
+}
+
 /// Descriptions with a little less in them, to find the smallest one that still fails: without one
 /// of the outputs, or without one of the operators, whose results are then inputs.
 pub fn reductions(spec: &ModelSpec) -> Vec<ModelSpec> {
@@ -117,6 +134,8 @@ const KINDS: &[(usize, Kind)] = &[
     (4, Draw::mean),
     (8, Draw::relu),
     (2, Draw::leaky_relu),
+    (2, Draw::prelu),
+    (2, Draw::scalar),
     (2, Draw::hard_swish),
     (7, Draw::quantize),
     (2, Draw::quantize_reals),
@@ -537,9 +556,11 @@ impl Draw {
         let spread = self.spread(input) * self.spread(weights) * f64::from(terms).sqrt();
         let (mut scale, zero_point) = self.quantization_for(spread);
         if self.rng.chance(6) {
-            // A factor of about one, which leaves sums of 32 bits as large as they are.
+            // A factor of about one, which leaves sums of 32 bits as large as they are, or one
+            // whose left shift takes even small sums out of 32 bits.
             let one = self.quantization_of(input).0 * self.quantization_of(weights).0;
-            scale = one * self.rng.real(-2.0, 2.0).exp2() as f32;
+            let off = if self.rng.chance(50) { (-2.0, 2.0) } else { (-14.0, -8.0) };
+            scale = one * self.rng.real(off.0, off.1).exp2() as f32;
         }
         self.result(shape, (scale, zero_point))
     }
@@ -778,6 +799,8 @@ impl Draw {
             }
             false => self.activations(Some(rank)),
         };
+        // TFLite can't do others.
+        (self.quantization_of(input).0 > 1e-6).then_some(())?;
         let output = self.result(&self.shape_of(input), (1.0 / 256.0, -128));
         let beta = if self.rng.chance(70) { 1.0 } else { self.rng.real(0.1, 4.0) as f32 };
         self.operator(builtin::SOFTMAX, &[input], output, SoftmaxOptions { beta });
@@ -787,6 +810,10 @@ impl Draw {
     /// LOGISTIC or TANH.
     fn table(&mut self) -> Option<()> {
         let input = self.activations(None);
+        self.table_of(input)
+    }
+
+    fn table_of(&mut self, input: i32) -> Option<()> {
         let (kind, q) = self
             .rng
             .pick(&[(builtin::LOGISTIC, (1.0 / 256.0, -128)), (builtin::TANH, (1.0 / 128.0, 0))]);
@@ -854,7 +881,12 @@ impl Draw {
     fn mean(&mut self) -> Option<()> {
         let rank = self.rng.pick(&[1, 2, 3, 4, 4, 4, 5]);
         let input = self.activations(Some(rank));
+        self.mean_of(input)
+    }
+
+    fn mean_of(&mut self, input: i32) -> Option<()> {
         let shape = self.shape_of(input);
+        let rank = shape.len();
         let mut axes: Vec<usize> = (0..rank).filter(|_| self.rng.chance(50)).collect();
         if axes.is_empty() {
             axes.push(self.rng.below(rank));
@@ -883,11 +915,12 @@ impl Draw {
         Some(())
     }
 
-    /// The operand's quantization or another one.
+    /// The operand's quantization, or only its scale, or another one.
     fn perhaps_another(&mut self, id: i32) -> Quantization {
-        match self.rng.chance(50) {
-            true => self.quantization_of(id),
-            false => self.quantization_for(self.spread(id)),
+        match self.rng.below(10) {
+            0..=3 => self.quantization_of(id),
+            4 | 5 => (self.quantization_of(id).0, self.zero_point()),
+            _ => self.quantization_for(self.spread(id)),
         }
     }
 
@@ -917,8 +950,49 @@ impl Draw {
         Some(())
     }
 
+    fn prelu(&mut self) -> Option<()> {
+        let input = self.activations(None);
+        self.prelu_of(input)
+    }
+
+    /// With the same slope for all channels.
+    fn prelu_of(&mut self, input: i32) -> Option<()> {
+        let (shape, q) = (self.shape_of(input), self.perhaps_another(input));
+        let output = self.result(&shape, q);
+        let slopes = [1, 1, *shape.last().unwrap_or(&1)];
+        let slopes = if self.rng.chance(50) { &slopes[..] } else { &[1] };
+        let slope = self.rng.range(-128, 127) as u8;
+        let data = vec![slope; elements(slopes) as usize];
+        let q = (self.rng.real(-9.0, -6.0).exp2() as f32, self.zero_point());
+        let slopes = self.constant(tensor_type::INT8, slopes, Some(q), data);
+        self.operator(builtin::PRELU, &[input, slopes], output, Options::None);
+        Some(())
+    }
+
+    fn scalar(&mut self) -> Option<()> {
+        let input = self.activations(None);
+        self.scalar_of(input)
+    }
+
+    /// ADD, SUB or MUL with one number for all elements.
+    fn scalar_of(&mut self, input: i32) -> Option<()> {
+        let shape = self.shape_of(input);
+        let number = self.rng.range(-128, 127) as u8;
+        let sizes = if self.rng.chance(50) { &shape[..] } else { &[] };
+        let data = vec![number; elements(sizes) as usize];
+        let q = (self.rng.real(-2.0, 2.0).exp2() as f32 / 64.0, self.zero_point());
+        let number = self.constant(tensor_type::INT8, sizes, Some(q), data);
+        let kind = self.rng.pick(&[builtin::ADD, builtin::SUB, builtin::MUL]);
+        self.binary(kind, input, number, &shape);
+        Some(())
+    }
+
     fn hard_swish(&mut self) -> Option<()> {
         let input = self.activations(None);
+        self.hard_swish_of(input)
+    }
+
+    fn hard_swish_of(&mut self, input: i32) -> Option<()> {
         let (scale, _) = self.quantization_of(input);
         // TFLite can't do others.
         (1e-5..100.0).contains(&scale).then_some(())?;
@@ -1192,6 +1266,10 @@ impl Draw {
 
     fn resize_nearest_neighbor(&mut self) -> Option<()> {
         let input = self.activations(Some(4));
+        self.resize_nearest_neighbor_of(input)
+    }
+
+    fn resize_nearest_neighbor_of(&mut self, input: i32) -> Option<()> {
         let shape = self.shape_of(input);
         let size = [0, 1].map(|_| self.rng.range(1, 9) as i32);
         let output = [shape[0], size[0], size[1], shape[3]];
@@ -1226,23 +1304,15 @@ impl Draw {
     /// A sum behind a convolution or a fully connected layer, of that and of what is there already.
     fn residual(&mut self) -> Option<()> {
         let input = self.activations(Some(4));
+        self.residual_of(input)
+    }
+
+    fn residual_of(&mut self, input: i32) -> Option<()> {
         let own = self.sums_of(input)?;
         let shape = self.shape_of(own);
         let other = match self.rng.below(3) {
             0 if self.shape_of(input) == shape => input,
-            1 => {
-                // Another layer of the same kind.
-                let mut operator = self.spec.operators.last()?.clone();
-                let tensor = self.tensor(operator.inputs[1]).clone();
-                let data = self.codes(elements(&tensor.shape) as usize);
-                self.spec.tensors.push(TensorSpec { data: Some(data), ..tensor });
-                operator.inputs[1] = self.spec.tensors.len() as i32 - 1;
-                let tensor = self.tensor(own).clone();
-                self.spec.tensors.push(tensor);
-                operator.outputs = vec![self.spec.tensors.len() as i32 - 1];
-                self.spec.operators.push(operator);
-                self.last()
-            }
+            1 => self.sibling()?,
             _ => self.partner(&shape, None),
         };
         let kind = self.rng.pick(&[builtin::ADD, builtin::ADD, builtin::SUB]);
@@ -1252,6 +1322,22 @@ impl Draw {
             self.relu_of(sum)?;
         }
         Some(())
+    }
+
+    /// The last layer once more, with other weights.
+    fn sibling(&mut self) -> Option<i32> {
+        let mut operator = self.spec.operators.last()?.clone();
+        let has_weights = [builtin::CONV_2D, builtin::DEPTHWISE_CONV_2D, builtin::FULLY_CONNECTED];
+        has_weights.contains(&operator.builtin).then_some(())?;
+        let tensor = self.tensor(operator.inputs[1]).clone();
+        let data = self.codes(elements(&tensor.shape) as usize);
+        self.spec.tensors.push(TensorSpec { data: Some(data), ..tensor });
+        operator.inputs[1] = self.spec.tensors.len() as i32 - 1;
+        let tensor = self.tensor(operator.outputs[0]).clone();
+        self.spec.tensors.push(tensor);
+        operator.outputs = vec![self.spec.tensors.len() as i32 - 1];
+        self.spec.operators.push(operator);
+        Some(self.last())
     }
 
     /// An operator a second time, with another result: as converters leave layers with two
@@ -1357,6 +1443,96 @@ impl Draw {
             _ => {
                 let output = self.result(&self.shape_of(last), (1.0 / 256.0, -128));
                 self.operator(builtin::LOGISTIC, &[last], output, Options::None);
+                Some(())
+            }
+        }
+    }
+
+    // Chains.
+
+    /// Something with an accumulator, by turns.
+    fn producer(&mut self, turn: usize, input: i32) -> Option<()> {
+        match turn % 8 {
+            0 => self.conv_2d_of(input),
+            1 => self.depthwise_conv_2d_of(input),
+            2 => self.fully_connected_of(input),
+            3 => self.pool_of(input),
+            4 => self.mean_of(input),
+            5 => self.residual_of(input),
+            turn => {
+                let shape = self.shape_of(input);
+                let other = self.input(tensor_type::INT8, &shape, Some((0.05, 7)));
+                let kind = if turn == 6 { builtin::ADD } else { builtin::MUL };
+                self.binary(kind, input, other, &shape);
+                Some(())
+            }
+        }
+    }
+
+    /// What stands behind something else, mostly behind what came last.
+    fn link(&mut self) -> Option<()> {
+        let results = self.spec.operators.iter().map(|operator| operator.outputs[0]);
+        let results: Vec<i32> = results.collect();
+        let last = if self.rng.chance(85) { self.last() } else { self.rng.pick(&results) };
+        let shape = self.shape_of(last);
+        match self.rng.below(20) {
+            0..=4 => self.relu_of(last),
+            5..=7 => {
+                let q = self.perhaps_another(last);
+                let output = self.result(&shape, q);
+                self.operator(builtin::QUANTIZE, &[last], output, QuantizeOptions {});
+                Some(())
+            }
+            8 => self.leaky_relu_of(last),
+            9 => self.prelu_of(last),
+            10 => self.hard_swish_of(last),
+            11 => self.table_of(last),
+            12 | 13 => self.scalar_of(last),
+            14 if shape.len() == 4 => {
+                self.pool_of(last)?;
+                let pool = self.last();
+                self.relu_of(pool)
+            }
+            15 => self.again(),
+            16 if shape.len() == 4 => self.conv_2d_of(last),
+            17 if shape.len() == 4 => {
+                let output = self.result(&shape, (1.0 / 256.0, -128));
+                self.operator(builtin::SOFTMAX, &[last], output, SoftmaxOptions { beta: 1.0 });
+                let q = (1.0 / 256.0, self.zero_point());
+                let shifted = self.result(&shape, q);
+                self.operator(builtin::QUANTIZE, &[output], shifted, QuantizeOptions {});
+                self.conv_2d_of(shifted)
+            }
+            _ => self.moved(last).and_then(|()| {
+                let moved = self.last();
+                self.relu_of(moved)
+            }),
+        }
+    }
+
+    /// The same data elsewhere.
+    fn moved(&mut self, last: i32) -> Option<()> {
+        match self.rng.below(6) {
+            _ if self.shape_of(last).is_empty() => None,
+            5 if self.shape_of(last).len() == 4 => self.resize_nearest_neighbor_of(last),
+            0 => self.transpose_of(last),
+            1 => self.strided_slice_of(last),
+            2 => self.pad_of(last),
+            3 => {
+                let (mut shape, q) = (self.shape_of(last), self.quantization_of(last));
+                let is_last = last == self.last();
+                let sibling = if is_last { self.sibling() } else { None };
+                let other = sibling.unwrap_or_else(|| self.partner(&shape, Some(q)));
+                shape[0] *= 2;
+                fits(&shape)?;
+                let output = self.result(&shape, q);
+                let options = ConcatenationOptions::default();
+                self.operator(builtin::CONCATENATION, &[last, other], output, options);
+                Some(())
+            }
+            _ => {
+                let rank = self.rng.range(1, 4) as usize;
+                self.reshaped(last, rank);
                 Some(())
             }
         }

@@ -78,7 +78,8 @@ mod tests {
     use super::*;
 
     fn text(dtype: DType, bytes: Vec<u8>) -> String {
-        let constant = Constant { name: "X".into(), doc: "some */ words".into(), dtype, bytes };
+        let doc = "some */ words".into();
+        let constant = Constant { name: "X".into(), doc, dtype, bytes, packed: false };
         print(&constant, "x_1")
     }
 

@@ -152,6 +152,7 @@ impl Printer<'_> {
                 let (to, value) = (self.element(*to, at), self.stored(value, dtype));
                 format!("{to} = {value};")
             }
+            Stmt::Assembly(_) => unreachable!("printed by itself"),
             Stmt::For { var, from, to, body } => match self.bulk(*var, from, to, body) {
                 Some(line) => line,
                 None => return self.repeat(*var, from, to, body, indent),

@@ -4,6 +4,9 @@
 //! Function bodies and constants are printed here; `templates/model.c.tera` and `model.h.tera`
 //! hold what stands around them.
 
+pub mod arduino;
+
+mod assembly;
 mod constants;
 mod function;
 mod lines;
@@ -37,6 +40,12 @@ pub struct CFiles {
 /// # Panics
 /// For a program that [`verify`](crate::loop_ir::verify()) rejects.
 pub fn print(program: &Program, banner: &Banner, names: &Names) -> CFiles {
+    let context = context(program, banner, names);
+    CFiles { source: render(SOURCE, &context), header: render(HEADER, &context) }
+}
+
+/// What the templates are filled with.
+fn context(program: &Program, banner: &Banner, names: &Names) -> tera::Context {
     let mut scope = Scope::new(program, names);
     let function_names: Vec<String> =
         program.functions.iter().map(|f| scope.declare(&f.name)).collect();
@@ -45,7 +54,11 @@ pub fn print(program: &Program, banner: &Banner, names: &Names) -> CFiles {
     let mut used = BTreeSet::new();
     let functions: Vec<String> = (program.functions.iter().zip(&function_names).enumerate())
         .map(|(index, (function, name))| {
-            function::print(function, name, &function_doc(program, index), &scope, &mut used)
+            let doc = function_doc(program, index);
+            match function.assembly() {
+                Some(routine) => assembly::print(function, routine, name, &doc),
+                None => function::print(function, name, &doc, &scope, &mut used),
+            }
         })
         .collect();
     let constants: Vec<String> = (program.constants.iter().zip(&constant_names))
@@ -61,18 +74,23 @@ pub fn print(program: &Program, banner: &Banner, names: &Names) -> CFiles {
     context.insert("sha256", &ascii(&banner.sha256));
     context.insert("target", &ascii(&banner.target));
     context.insert("macs", &text::thousands(banner.macs));
+    let relaxed: Vec<String> = describe::relaxed(banner).iter().map(|line| ascii(line)).collect();
+    context.insert("relaxed", &relaxed);
     context.insert("constant_bytes", &text::thousands(program.constant_bytes() as u64));
     context.insert("ram", &text::thousands(program.ram() as u64));
+    let has_assembly = program.functions.iter().any(|function| function.assembly().is_some());
+    context.insert("has_assembly", &has_assembly);
     context.insert("layers", &program.calls.len());
     context.insert("table", &text::table(&rows, [false, false, false, true, false]));
     context.insert("runtime", &runtime::functions(&used));
     context.insert("functions", &functions);
     context.insert("constants", &constants);
-    let render = |template: &str| {
-        tera::Tera::one_off(template, &context, false)
-            .unwrap_or_else(|error| panic!("bug in tflc: a template fails: {error:?}"))
-    };
-    CFiles { source: render(SOURCE), header: render(HEADER) }
+    context
+}
+
+fn render(template: &str, context: &tera::Context) -> String {
+    tera::Tera::one_off(template, context, false)
+        .unwrap_or_else(|error| panic!("bug in tflc: a template fails: {error:?}"))
 }
 
 /// What a function computes, and for which layers.

@@ -13,7 +13,7 @@ const WIDTH: usize = 100;
 
 /// Whether a constant is a byte string in an `Aligned`: weights and tables of codes.
 pub fn is_aligned(constant: &Constant) -> bool {
-    constant.dtype == DType::I8
+    constant.dtype == DType::I8 || constant.packed
 }
 
 /// A static with its doc comment.
@@ -24,6 +24,7 @@ pub fn print(constant: &Constant) -> String {
     }
     let (name, len) = (&constant.name, constant.len());
     if is_aligned(constant) {
+        let len = constant.bytes.len();
         write!(out, "static {name}: Aligned<[u8; {len}]> = Aligned(*b\"").expect("a string");
         byte_string(&mut out, &constant.bytes);
         out.push_str("\");\n");

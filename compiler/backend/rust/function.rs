@@ -192,6 +192,7 @@ impl Printer<'_> {
             }
             Stmt::View { var, of, at, len } => self.view(*var, *of, at, len, rest),
             Stmt::Store { to, at, value } => self.store(*to, at, value),
+            Stmt::Assembly(_) => unreachable!("printed as text"),
             Stmt::For { var, from, to, body } => self.repeat(*var, from, to, body),
         }
     }
@@ -631,6 +632,7 @@ fn has_index_method(body: &[Stmt]) -> bool {
         }
         Stmt::View { at, len, .. } => within(at) || within(len),
         Stmt::Store { at, value, .. } => within(at) || within(value),
+        Stmt::Assembly(_) => false,
         Stmt::For { from, to, .. } => within(from) || within(to),
     })
 }

@@ -3,6 +3,7 @@
 //! Functions go through `quote` and `prettyplease`; constants and comments, which tokens can't or
 //! shouldn't hold, are text.
 
+mod assembly;
 mod constants;
 mod function;
 mod model;
@@ -18,6 +19,15 @@ use crate::loop_ir::Program;
 /// The oldest Rust that compiles generated files.
 const RUST_VERSION: &str = "1.80";
 
+/// The oldest Rust that compiles generated files with assembly: naked functions.
+const ASSEMBLY_RUST_VERSION: &str = "1.88";
+
+/// What a file with assembly says on other machines.
+const ONLY_ARM: &str = "\
+#[cfg(not(target_arch = \"arm\"))]
+compile_error!(\"this file is for Arm: for this machine, generate one with `--target host`\");
+";
+
 /// The width that comments are kept to.
 const WIDTH: usize = 100;
 
@@ -30,12 +40,18 @@ pub fn print(program: &Program, banner: &Banner) -> String {
     let mut comments = Comments::default();
     let structure = model::structure(program);
     let methods = model::methods(program, &mut comments, &mut used);
-    let functions: Vec<TokenStream> = (program.functions.iter().enumerate())
-        .map(|(index, f)| function::print(f, &function_doc(program, index), &mut used))
+    let functions: Vec<String> = (program.functions.iter().enumerate())
+        .map(|(index, f)| match f.assembly() {
+            Some(routine) => assembly::print(f, routine, &function_doc(program, index)),
+            None => comments.print(function::print(f, &function_doc(program, index), &mut used)),
+        })
         .collect();
 
-    let mut items =
-        vec![head(program, banner), model::border_constants(program).trim_end().to_string() + "\n"];
+    let mut items = vec![head(program, banner)];
+    if has_assembly(program) {
+        items.push(ONLY_ARM.to_string());
+    }
+    items.push(model::border_constants(program).trim_end().to_string() + "\n");
     items.push(comments.print(structure));
     items.push(comments.print(methods));
     items.push(comments.print(quote! {
@@ -45,7 +61,7 @@ pub fn print(program: &Program, banner: &Banner) -> String {
             }
         }
     }));
-    items.extend(functions.into_iter().map(|function| comments.print(function)));
+    items.extend(functions);
     items.extend(runtime::functions(tflc_rt::SOURCE, used));
     let aligned = program.constants.iter().any(constants::is_aligned)
         || program.memories.iter().copied().any(model::is_aligned);
@@ -79,9 +95,16 @@ fn head(program: &Program, banner: &Banner) -> String {
             text::thousands(program.ram() as u64),
             program.calls.len()
         ),
-        format!("Rust: {RUST_VERSION} or newer, `core` only, no `unsafe`, no panic"),
-        String::new(),
     ];
+    lines.extend(describe::relaxed(banner).iter().map(|line| text::plain(line)));
+    let (version, unsafety) = match has_assembly(program) {
+        false => (RUST_VERSION, "no `unsafe`"),
+        true => (ASSEMBLY_RUST_VERSION, "`unsafe` to call assembly"),
+    };
+    lines.extend([
+        format!("Rust: {version} or newer, `core` only, {unsafety}, no panic"),
+        String::new(),
+    ]);
     let file =
         "As a module file, it is declared with `#[rustfmt::skip] mod NAME;`, so that `cargo fmt` \
         leaves it as it is.";
@@ -98,6 +121,11 @@ fn head(program: &Program, banner: &Banner) -> String {
     let comment =
         |line: &String| if line.is_empty() { "//\n".into() } else { format!("// {line}\n") };
     lines.iter().map(comment).collect()
+}
+
+/// Whether some function is in assembly.
+fn has_assembly(program: &Program) -> bool {
+    program.functions.iter().any(|function| function.assembly().is_some())
 }
 
 /// What a function computes, and for which layers.

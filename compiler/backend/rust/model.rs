@@ -117,7 +117,12 @@ pub fn methods(
     let mut calls: Vec<TokenStream> = Vec::new();
     for call in &program.calls {
         let what = format!("{}: {}", describe::operators(&call.layer), call.layer.what);
-        let comment = comments.line(&text::plain(&what));
+        let mut comment = comments.line(&text::plain(&what));
+        if program.functions[call.function].assembly().is_some() {
+            let why = "SAFETY: tflc has run the routine: it stays within these buffers, whatever \
+                they hold.";
+            comment.extend(comments.line(why));
+        }
         let between = (!calls.is_empty()).then_some(&blank);
         let call = layer(program, call, runtime);
         calls.push(quote!(#between #comment #call));
@@ -202,6 +207,9 @@ impl Borders<'_> {
 /// A call of a layer's function, after its regions are cut out of memory.
 fn layer(program: &Program, call: &Call, runtime: &mut BTreeSet<&'static str>) -> TokenStream {
     let function = &program.functions[call.function];
+    if function.assembly().is_some() {
+        return routine(program, call);
+    }
     let local = |name: &str| {
         let clashes = program.functions.iter().any(|function| function.name == name);
         if clashes {
@@ -308,6 +316,38 @@ fn layer(program: &Program, call: &Call, runtime: &mut BTreeSet<&'static str>) -
     }));
     let name = ident(&function.name);
     quote!(#(#steps)* #name(#(#args),*);)
+}
+
+/// A call of a layer's routine, with pointers into memory.
+fn routine(program: &Program, call: &Call) -> TokenStream {
+    let function = &program.functions[call.function];
+    let mut memories: Vec<usize> = Vec::new();
+    let args: Vec<TokenStream> = (function.params.iter().zip(&call.args))
+        .map(|(param, arg)| match *arg {
+            Arg::Region(region) => {
+                memories.push(region.memory);
+                let name = field(&program.memories, region.memory);
+                let at = Literal::usize_unsuffixed(region.offset);
+                let at = (region.offset > 0).then(|| quote!(.add(#at)));
+                quote!(#name #at)
+            }
+            Arg::Constant(constant) => {
+                let (name, ty) = (ident(&program.constants[constant].name), rust_type(param.dtype));
+                quote!(#name.0.as_ptr().cast::<#ty>())
+            }
+        })
+        .collect();
+    memories.sort_unstable();
+    memories.dedup();
+    let pointers = memories.into_iter().map(|memory| {
+        let (name, whole) = (field(&program.memories, memory), whole_memory(program, memory));
+        quote!(let #name = #whole.as_mut_ptr();)
+    });
+    let name = ident(&function.name);
+    quote! {
+        #(#pointers)*
+        unsafe { #name(#(#args),*) }
+    }
 }
 
 /// The length of a region, where the function's parameter doesn't tell it.

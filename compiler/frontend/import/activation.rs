@@ -8,7 +8,7 @@ use super::Imported;
 use crate::frontend::schema::{builtin, LeakyReluOptions, SoftmaxOptions};
 use crate::ir::Quantization;
 use crate::ops::{
-    HardSwish, LeakyRelu, Logistic, Relu, ReluKind, ShortMultiplier, Softmax, Table, Tanh,
+    HardSwish, LeakyRelu, Logistic, Prelu, Relu, ReluKind, ShortMultiplier, Softmax, Table, Tanh,
 };
 
 /// The quantization of the only operand and of the result, both of int8 codes.
@@ -59,6 +59,33 @@ pub fn leaky_relu(op: &Operator) -> Imported {
         negative: negative?,
     };
     Some((leaky_relu.into(), vec![0]))
+}
+
+pub fn prelu(op: &Operator) -> Imported {
+    let slopes = op.input(1)?;
+    let (sides, a) = (both_sides(op), op.codes(slopes));
+    let ((x, y), a) = (sides?, a?);
+    let codes = slopes.value().map_or_else(Vec::new, |slopes| slopes.ints());
+    let Some(&slope) = codes.first().filter(|first| codes.iter().all(|code| code == *first)) else {
+        return op.fail(
+            Some(slopes),
+            Fault {
+                what: "slopes must be constants, the same for all channels".into(),
+                advice: "share them in the model (shared_axes), or use LeakyReLU",
+            },
+        );
+    };
+    // In float32, as TFLite 2.14 does it.
+    let positive = op.multiplier(f64::from(x.scale / y.scale));
+    let negative = op.multiplier(f64::from(x.scale * a.scale / y.scale));
+    let prelu = Prelu {
+        input_zero_point: x.zero_point,
+        slope: slope - a.zero_point,
+        output_zero_point: y.zero_point,
+        positive: positive?,
+        negative: negative?,
+    };
+    Some((prelu.into(), vec![0]))
 }
 
 pub fn hard_swish(op: &Operator) -> Imported {

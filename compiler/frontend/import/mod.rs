@@ -292,6 +292,7 @@ fn by_kind(op: &Operator) -> Imported {
         builtin::MUL => arithmetic::mul(op),
         builtin::PACK => movement::pack(op),
         builtin::PAD | builtin::PADV2 => movement::pad(op),
+        builtin::PRELU => activation::prelu(op),
         builtin::QUANTIZE => quantization::quantize(op),
         builtin::RELU | builtin::RELU6 | builtin::RELU_N1_TO_1 => activation::relu(op),
         builtin::RESHAPE => movement::reshape(op),

@@ -75,7 +75,7 @@ class Parsed:
             ends = op.Inputs(0), op.Outputs(0)
             if code == "RELU6" and len({self.quantization(self.graph.Tensors(t))[:2] for t in ends}) == 2:
                 found[code] = "TFLM does not rescale"
-            elif code in ("RELU", "LEAKY_RELU", "MUL"):
+            elif code in ("RELU", "LEAKY_RELU", "PRELU", "MUL"):
                 found[code] = "a tie; TFLM computes the multiplier in float64"
             elif code in ("LOGISTIC", "TANH"):
                 found[code] = "a tie; TFLM uses fixed point"

@@ -340,6 +340,16 @@ class Net:
         y.mean, y.std = max(x.mean, 0.3 * x.std), 0.7 * x.std
         return self.op("LEAKY_RELU", [x], [y], "LeakyReluOptions", 1, alpha=alpha)
 
+    def prelu(self, x, slope, q=(0.005, -7), shape=(1, 1, 1), out=None):
+        """`slope` is the code of all slopes."""
+        a = (slope - q[1]) * q[0]
+        lo, hi = x.mean - 2.2 * x.std, x.mean + 2.2 * x.std
+        ends = [v if v >= 0 else v * a for v in (lo, hi)]
+        y = self.tensor(x.shape, out or q_range(min(ends), max(ends)))
+        y.mean, y.std = max(x.mean, 0.3 * x.std), 0.7 * x.std
+        slopes = self.const(np.full(shape, slope), "int8", q)
+        return self.op("PRELU", [x, slopes], [y], None, 1)
+
     def hard_swish(self, x, out=None):
         hi = max(x.mean + 2.2 * x.std, 0.2)
         y = self.tensor(x.shape, out or q_range(-0.375, hi * min(1.0, (hi + 3) / 6)))

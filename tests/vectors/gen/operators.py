@@ -441,6 +441,12 @@ unary("leaky_relu_same_q", "leaky_relu", (1, 8, 8, 4), 0.2, q=(0.043, 21), out=(
 unary("leaky_relu_output_half", "leaky_relu", (1, 8, 8, 4), 0.25, q=(0.0625, 1), out=(0.125, -20))
 unary("leaky_relu_output_finer", "leaky_relu", (1, 8, 8, 4), 0.1, q=(0.05, -40), out=(0.021, -100))
 unary("leaky_relu_2d", "leaky_relu", (3, 5), 0.1)
+unary("prelu_slope_positive", "prelu", (1, 8, 8, 4), 43, q=(0.043, 21))
+unary("prelu_slope_negative", "prelu", (1, 8, 8, 4), -90, q=(0.043, 21))
+unary("prelu_slope_over_one", "prelu", (1, 8, 8, 4), 120, (0.013, 3), q=(0.043, 21))
+unary("prelu_by_channel_all_equal", "prelu", (1, 8, 8, 4), 11, (0.02, 0), (1, 1, 4), q=(0.05, -40))
+unary("prelu_output_half", "prelu", (1, 8, 8, 4), 32, (1 / 128, 0), q=(0.0625, 1), out=(0.125, -20))
+unary("prelu_output_finer", "prelu", (1, 8, 8, 4), 13, (1 / 128, 0), q=(0.05, -40), out=(0.021, -100))
 for i, (q, out) in enumerate([((0.05, 0), None), ((0.03, -20), None), ((0.0235, -128), None), ((0.1, 40), None),
                               ((0.01, 5), (0.008, -100)), ((0.2, 0), (0.05, -100)), ((0.047, 3), (0.047, 3))]):
     unary(f"hard_swish_{i}", "hard_swish", (1, 8, 8, 4), q=q, out=out)
@@ -560,7 +566,7 @@ for name, shape, size in (("up2", (1, 3, 4, 3), (6, 8)), ("up_uneven", (1, 3, 4,
 unary("resize_nearest_up_align_half", "resize_nearest", (1, 3, 4, 2), (7, 9), align=True, half=True)
 
 # ---- ties: scales whose ratio lies so close to n + 1/2 that it shows how the multiplier was computed.
-# RELU, RELU6, LEAKY_RELU, MUL: in float32. QUANTIZE, CONV_2D, per-channel FULLY_CONNECTED: in float64.
+# RELU, RELU6, LEAKY_RELU, PRELU, MUL: in float32. QUANTIZE, CONV_2D, per-channel FULLY_CONNECTED: in float64.
 # FULLY_CONNECTED per tensor: the product of the two scales in float32, the division in float64.
 
 unary("relu_ties", "relu", (1, 8, 8, 4), "RELU", q=(0.007324473466724157, 30), out=(0.004882982466369867, 27))

@@ -1,14 +1,17 @@
 #!/bin/sh
-# Installs what the firmware tests need from Debian's packages, and says what is left out where it
-# can't: QEMU, compilers for Arm and RISC-V, and a Rust with its core library's source, unless rustup
-# has brought that library for our targets.
+# Installs what the tests of firmware, C and CMake need from Debian's packages, each on its own, so
+# that one that can't be had keeps no other away: QEMU, compilers for Arm and RISC-V, clang, CMake, and
+# a Rust with its core library's source, unless rustup has brought that library for our targets.
+#
+# Never fails. `--left-out` installs nothing; it says what is still missing, for want of which tests
+# are left out.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 
 has() { command -v "$1" >/dev/null; }
 # rust_for TARGET: whether Rust's core library is there for it, or its source.
 rust_for() {
-    triple=$(awk -F '"' '/^triple/ { print $2 }' "$here/../../targets/$1.toml")
+    triple=$(awk -F '"' '/^triple/ { print $2 }' "$here/../targets/$1.toml")
     for rustc in rustc /usr/bin/rustc; do
         sysroot=$("$rustc" --print sysroot 2>/dev/null) || continue
         [ -d "$sysroot/lib/rustlib/$triple/lib" ] || [ -d "$sysroot/lib/rustlib/src/rust/library/core" ] && return
@@ -20,8 +23,12 @@ rust_for() {
 missing() {
     has qemu-system-arm || echo qemu-system-arm
     has qemu-system-riscv32 || echo qemu-system-misc
-    has arm-none-eabi-gcc || echo gcc-arm-none-eabi libnewlib-arm-none-eabi
+    has arm-none-eabi-g++ || echo gcc-arm-none-eabi libnewlib-arm-none-eabi
     has riscv64-unknown-elf-gcc || echo gcc-riscv64-unknown-elf
+    has clang || echo clang
+    has cmake || echo cmake
+    has make || echo make
+    has python3 || echo python3
     for target in cortex-m0 cortex-m3 cortex-m4 cortex-m33 rv32imc; do
         rust_for $target || { echo rust; break; }
     done
@@ -30,6 +37,10 @@ missing() {
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
 
 wanted=$(missing | tr '\n' ' ')
+if [ "${1:-}" = --left-out ]; then
+    [ -z "$wanted" ] || echo "tests that need these were left out: $wanted(rust: the core library for the targets, or its source)"
+    exit 0
+fi
 [ -n "$wanted" ] || exit 0
 if has apt-get && as_root true 2>/dev/null; then
     echo "installing from Debian's packages: $wanted"
@@ -43,7 +54,4 @@ if has apt-get && as_root true 2>/dev/null; then
         as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$package" >/dev/null ||
             echo "$package can't be installed"
     done
-    hash -r
 fi
-left=$(missing | tr '\n' ' ')
-[ -z "$left" ] || echo "tests that need these will be left out: $left"

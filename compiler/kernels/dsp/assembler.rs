@@ -1,0 +1,276 @@
+//! Writes routines: a method for each instruction, and what kernels have in common: the frame, the
+//! way in and the way out.
+
+use crate::loop_ir::assembly::registers::*;
+use crate::loop_ir::assembly::{
+    Address, Alu, Cond, Extend, Inst, Label, Multiply, Operand, Parallel, Reg, Routine, Width,
+};
+
+/// A routine under construction.
+#[derive(Default)]
+pub struct Assembler {
+    code: Vec<Inst>,
+    labels: usize,
+    doc: Vec<String>,
+    slots: usize,
+    /// Words of the frame for the arguments behind the fourth.
+    further: Vec<Slot>,
+}
+
+/// A word of the stack frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Slot(usize);
+
+/// Registers that a routine saves, in the order of memory.
+const SAVED: [Reg; 9] = [R4, R5, R6, R7, R8, R9, R10, R11, LR];
+
+/// At the pointer.
+pub fn at(base: Reg) -> Address {
+    Address::Offset(base, 0)
+}
+
+/// So many bytes behind the pointer.
+pub fn behind(base: Reg, by: i32) -> Address {
+    Address::Offset(base, by)
+}
+
+/// At the pointer, which then moves.
+pub fn post(base: Reg, by: i32) -> Address {
+    Address::Post(base, by)
+}
+
+macro_rules! alu {
+    ($($name:ident $op:ident)*) => {
+        $(#[allow(missing_docs)]
+        pub fn $name(&mut self, d: Reg, n: Reg, m: impl Into<Operand>) {
+            self.push(Inst::Alu { op: Alu::$op, flags: false, d, n, m: m.into() });
+        })*
+    };
+}
+
+macro_rules! multiply {
+    ($($name:ident $op:ident)*) => {
+        $(#[allow(missing_docs)]
+        pub fn $name(&mut self, d: Reg, n: Reg, m: Reg, a: Reg) {
+            self.push(Inst::Multiply { op: Multiply::$op, d, n, m, a });
+        })*
+    };
+}
+
+impl Assembler {
+    /// A paragraph of what the routine does.
+    pub fn doc(&mut self, text: &str) {
+        self.doc.push(text.to_string());
+    }
+
+    fn push(&mut self, inst: Inst) {
+        self.code.push(inst);
+    }
+
+    alu! { add Add sub Sub rsb Rsb lsl Lsl lsr Lsr asr Asr }
+    multiply! { smlad Smlad smlabt Smlabt smlatb Smlatb smmlar Smmlar mla Mla }
+
+    /// Words for readers.
+    pub fn comment(&mut self, text: &str) {
+        self.push(Inst::Comment(text.to_string()));
+    }
+
+    /// A place to branch to, not yet fixed.
+    pub fn label(&mut self) -> Label {
+        self.labels += 1;
+        Label(self.labels - 1)
+    }
+
+    /// Fixes a place: here.
+    pub fn bind(&mut self, label: Label) {
+        self.push(Inst::Label(label));
+    }
+
+    /// A place to branch back to.
+    pub fn here(&mut self) -> Label {
+        let label = self.label();
+        self.bind(label);
+        label
+    }
+
+    /// Branches.
+    pub fn branch(&mut self, cond: Cond, to: Label) {
+        self.push(Inst::Branch(cond, to));
+    }
+
+    /// Branches to the label of that number.
+    pub fn branch_by(&mut self, index: Reg, labels: Vec<Label>) {
+        self.push(Inst::TableBranch(index, labels));
+    }
+
+    /// `d = m`.
+    pub fn mov(&mut self, d: Reg, m: impl Into<Operand>) {
+        self.push(Inst::Mov(d, m.into()));
+    }
+
+    /// Compares.
+    pub fn cmp(&mut self, n: Reg, m: impl Into<Operand>) {
+        self.push(Inst::Cmp(n, m.into()));
+    }
+
+    /// `d = n − m`, and compares the two.
+    pub fn subs(&mut self, d: Reg, n: Reg, m: impl Into<Operand>) {
+        self.push(Inst::Alu { op: Alu::Sub, flags: true, d, n, m: m.into() });
+    }
+
+    /// `d = n · m`.
+    pub fn mul(&mut self, d: Reg, n: Reg, m: Reg) {
+        self.push(Inst::Mul(d, n, m));
+    }
+
+    /// The bytes 0 and 2 as halfwords.
+    pub fn sxtb16(&mut self, d: Reg, m: Reg) {
+        self.push(Inst::Extend { op: Extend::Sxtb16, d, m, ror: 0 });
+    }
+
+    /// The bytes 1 and 3 as halfwords.
+    pub fn sxtb16_ror8(&mut self, d: Reg, m: Reg) {
+        self.push(Inst::Extend { op: Extend::Sxtb16, d, m, ror: 8 });
+    }
+
+    /// Two halfwords in one register, the second on top.
+    pub fn pack(&mut self, d: Reg, bottom: Reg, top: Reg) {
+        self.push(Inst::Pkhbt(d, bottom, top, 16));
+    }
+
+    /// Two halfwords in one register: the bottom of `bottom`, the top of `top`.
+    pub fn pack_tops(&mut self, d: Reg, top: Reg, bottom: Reg) {
+        self.push(Inst::Pkhtb(d, top, bottom, 0));
+    }
+
+    /// Halfwords added side by side.
+    pub fn sadd16(&mut self, d: Reg, n: Reg, m: Reg) {
+        self.push(Inst::Parallel { op: Parallel::Sadd16, d, n, m });
+    }
+
+    /// Halfwords subtracted side by side.
+    pub fn ssub16(&mut self, d: Reg, n: Reg, m: Reg) {
+        self.push(Inst::Parallel { op: Parallel::Ssub16, d, n, m });
+    }
+
+    /// `m` held within an int8.
+    pub fn ssat8(&mut self, d: Reg, m: Reg) {
+        self.push(Inst::Ssat(d, 8, m, 0));
+    }
+
+    /// The higher one of two int8, byte by byte; `temp` is lost.
+    pub fn max8(&mut self, d: Reg, bound: Reg, temp: Reg) {
+        self.push(Inst::Parallel { op: Parallel::Ssub8, d: temp, n: d, m: bound });
+        self.push(Inst::Parallel { op: Parallel::Sel, d, n: d, m: bound });
+    }
+
+    /// The lower one of two int8, byte by byte; `temp` is lost.
+    pub fn min8(&mut self, d: Reg, bound: Reg, temp: Reg) {
+        self.push(Inst::Parallel { op: Parallel::Ssub8, d: temp, n: bound, m: d });
+        self.push(Inst::Parallel { op: Parallel::Sel, d, n: d, m: bound });
+    }
+
+    /// Loads a word.
+    pub fn ldr(&mut self, t: Reg, at: Address) {
+        self.push(Inst::Load(Width::Word, t, at));
+    }
+
+    /// Loads an int8.
+    pub fn ldrsb(&mut self, t: Reg, at: Address) {
+        self.push(Inst::Load(Width::SignedByte, t, at));
+    }
+
+    /// Stores a word.
+    pub fn str(&mut self, t: Reg, at: Address) {
+        self.push(Inst::Store(Width::Word, t, at));
+    }
+
+    /// Stores a halfword.
+    pub fn strh(&mut self, t: Reg, at: Address) {
+        self.push(Inst::Store(Width::Half, t, at));
+    }
+
+    /// Stores a byte.
+    pub fn strb(&mut self, t: Reg, at: Address) {
+        self.push(Inst::Store(Width::Byte, t, at));
+    }
+
+    /// Loads words behind each other; the pointer moves behind them.
+    pub fn ldm(&mut self, n: Reg, regs: &[Reg]) {
+        self.push(Inst::LoadMultiple(n, regs.to_vec()));
+    }
+
+    /// Stores words behind each other; the pointer moves behind them.
+    pub fn stm(&mut self, n: Reg, regs: &[Reg]) {
+        self.push(Inst::StoreMultiple(n, regs.to_vec()));
+    }
+
+    /// A new word of the frame.
+    pub fn slot(&mut self) -> Slot {
+        self.slots += 1;
+        Slot(self.slots - 1)
+    }
+
+    /// Reads a word of the frame.
+    pub fn get(&mut self, t: Reg, slot: Slot) {
+        self.ldr(t, behind(SP, 4 * slot.0 as i32));
+    }
+
+    /// Writes a word of the frame.
+    pub fn put(&mut self, t: Reg, slot: Slot) {
+        self.str(t, behind(SP, 4 * slot.0 as i32));
+    }
+
+    /// Where the next argument behind the fourth is kept: the caller leaves it on the stack.
+    pub fn further_argument(&mut self) -> Slot {
+        let slot = self.slot();
+        self.further.push(slot);
+        slot
+    }
+
+    /// The routine: saves registers, makes room for the frame, runs the code and returns.
+    pub fn finish(self) -> Routine {
+        let frame = self.slots as i32 * 4;
+        let move_sp = |op| Inst::Alu { op, flags: false, d: SP, n: SP, m: frame.into() };
+        let mut code = vec![Inst::Push(SAVED.to_vec()), move_sp(Alu::Sub)];
+        for (index, slot) in self.further.into_iter().enumerate() {
+            let from = frame + 4 * (SAVED.len() + index) as i32;
+            code.push(Inst::Load(Width::Word, R12, behind(SP, from)));
+            code.push(Inst::Store(Width::Word, R12, behind(SP, 4 * slot.0 as i32)));
+        }
+        code.extend(self.code);
+        code.push(move_sp(Alu::Add));
+        code.push(Inst::Return(SAVED.to_vec()));
+        Routine { code, doc: self.doc }
+    }
+}
+
+/// The words at the head of a routine's constant that say what a layer is like, and where the
+/// routine keeps them: in the frame, in the same order.
+#[derive(Default)]
+pub struct Header {
+    words: Vec<i32>,
+}
+
+impl Header {
+    /// Adds a word; yields its place in the frame, if slots are handed out in the same order.
+    pub fn word(&mut self, code: &mut Assembler, value: i64) -> Slot {
+        assert_eq!(self.words.len(), code.slots, "the header comes first in the frame");
+        self.words.push(i32::try_from(value).expect("a small layer"));
+        code.slot()
+    }
+
+    /// Copies the words from where `from` points into the frame; `from` moves behind them.
+    pub fn copy(&self, code: &mut Assembler, from: Reg, temp: Reg) {
+        code.comment("what the layer is like");
+        for index in 0..self.words.len() {
+            code.ldr(temp, post(from, 4));
+            code.put(temp, Slot(index));
+        }
+    }
+
+    /// The words.
+    pub fn words(self) -> Vec<i32> {
+        self.words
+    }
+}

@@ -1,0 +1,199 @@
+//! Convolution over all channels: two pixels and four filters at a time.
+//!
+//! The windows of two pixels are widened side by side into scratch memory, pixel A's and pixel B's
+//! words in turns; then each group of four filters runs over them. A step is two activations of
+//! both pixels with four filters: 16 products in 4 loads, 2 unpackings and 8 SMLAD.
+
+use super::assembler::{behind, post, Assembler, Header};
+use super::gather::{Geometry, Window};
+use super::requantize::{self, Bounds, Form};
+use super::residual::Adding;
+use super::weights::{self, Ending, Filter};
+use super::Kernel;
+use crate::loop_ir::assembly::registers::*;
+use crate::loop_ir::assembly::{Cond, Reg};
+
+/// Steps that the innermost loop is unrolled by.
+const UNROLLED: usize = 8;
+
+/// The registers of the innermost loop: sums P and Q of both pairs of filters, for pixel A, then
+/// pixel B.
+const SUMS: [[Reg; 4]; 2] = [[R4, R5, R6, R7], [R8, R9, R10, R11]];
+
+/// The kernel for a layer, if it holds its weights.
+///
+/// Arguments: input, output, scratch, stream, and where one is added, the residual, over which the
+/// output may lie.
+pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Option<Kernel> {
+    if ending.residual.is_some() && filters.len() % weights::GROUP > 0 {
+        return None;
+    }
+    let packed = weights::stream(filters, ending.zero_point, 1)?;
+    let steps = filters[0].weights.len();
+    let columns = 8 * steps;
+    let mut a = Assembler::default();
+    a.doc(
+        "Two pixels and four filters at a time. The pixels' windows lie widened in the scratch \
+         memory, in turns: r12 points to them, lr to the weights. r4 to r11 are sums, r0 and r1 \
+         two activations of each pixel, r2 and r3 two weights of two filters each.",
+    );
+    let mut header = Header::default();
+    let mut window = Window::new(&mut a, &mut header, geometry, columns);
+    let mut word = |value: usize| header.word(&mut a, value as i64);
+    let pixels = word(geometry.output.iter().product());
+    let channels = word(filters.len());
+    let end_offset = word(columns);
+    let entry = word((UNROLLED - steps % UNROLLED) % UNROLLED);
+    let tail = word((filters.len() - 1) % weights::GROUP + 1);
+    let stream_len = word(4 * packed.len());
+    let bounds = Bounds {
+        low: header.word(&mut a, i64::from(ending.clamp.0 as u8)),
+        high: header.word(&mut a, i64::from(ending.clamp.1 as u8)),
+    };
+    let form = Form::new(ending.clamp, ending.zero_point);
+    let residual = ending.residual.map(|residual| Adding::new(&mut a, &mut header, residual));
+
+    let [stream, stream_end, scratch, scratch_end, out, out_a, out_b, target] =
+        std::array::from_fn(|_| a.slot());
+    let residual = residual.map(|adding| adding.start(&mut a));
+    header.copy(&mut a, R3, R12);
+    if let Some(adding) = &residual {
+        adding.first(&mut a, R1);
+    }
+    a.put(R3, stream);
+    a.get(R12, stream_len);
+    a.add(R12, R12, R3);
+    a.put(R12, stream_end);
+    a.put(R2, scratch);
+    a.get(R12, end_offset);
+    a.add(R12, R12, R2);
+    a.put(R12, scratch_end);
+    a.put(R1, out);
+    window.start(&mut a, R0, R2, R12);
+    a.get(R11, pixels);
+
+    a.comment("two pixels; r11: pixels left");
+    let pair = a.here();
+    a.get(R5, scratch);
+    let gather = a.here();
+    a.put(R5, target);
+    window.gather(&mut a, 8);
+    a.get(R0, target);
+    a.get(R1, scratch);
+    a.get(R4, out);
+    a.get(R5, channels);
+    let (second, last, gathered) = (a.label(), a.label(), a.label());
+    a.cmp(R0, R1);
+    a.branch(Cond::Ne, second);
+    a.comment("pixel A is there; without another one, pixel B is the same");
+    a.put(R4, out_a);
+    a.subs(R11, R11, 1);
+    a.branch(Cond::Eq, last);
+    a.add(R4, R4, R5);
+    window.advance(&mut a);
+    a.bind(last);
+    a.put(R4, out);
+    a.put(R4, out_b);
+    a.get(R5, scratch);
+    a.add(R5, R5, 4);
+    a.branch(Cond::Al, gather);
+    a.bind(second);
+    a.add(R4, R4, R5);
+    a.put(R4, out);
+    a.cmp(R11, 0);
+    a.branch(Cond::Eq, gathered);
+    a.sub(R11, R11, 1);
+    window.advance(&mut a);
+    a.bind(gathered);
+    let left = target;
+    a.put(R11, left);
+
+    a.get(LR, stream);
+    a.comment("four filters");
+    let group = a.here();
+    a.ldm(LR, &SUMS[0]);
+    a.get(R0, entry);
+    a.get(R12, scratch);
+    for (a_sum, b_sum) in SUMS[0].iter().zip(SUMS[1]) {
+        a.mov(b_sum, *a_sum);
+    }
+    let entries: Vec<_> = (0..UNROLLED).map(|_| a.label()).collect();
+    a.branch_by(R0, entries.clone());
+    let steps = a.here();
+    for entry in entries {
+        a.bind(entry);
+        a.ldr(R0, post(R12, 8));
+        a.ldr(R1, behind(R12, -4));
+        a.ldr(R2, post(LR, 8));
+        a.ldr(R3, behind(LR, -4));
+        let products = |a: &mut Assembler, q: usize| {
+            for (pair, weights) in [(0, R2), (2, R3)] {
+                for (sums, x) in SUMS.iter().zip([R0, R1]) {
+                    let sum = sums[pair + q];
+                    a.smlad(sum, x, weights, sum);
+                }
+            }
+        };
+        products(&mut a, 0);
+        a.sxtb16(R2, R2);
+        a.sxtb16(R3, R3);
+        products(&mut a, 1);
+    }
+    a.get(R0, scratch_end);
+    a.cmp(R12, R0);
+    a.branch(Cond::Ne, steps);
+
+    a.comment("from sums to codes");
+    for [p0, q0, p1, q1] in SUMS {
+        requantize::unpair(&mut a, p0, q0);
+        requantize::unpair(&mut a, p1, q1);
+    }
+    // The filters in their order: low, high, low, high.
+    let codes = [1, 0, 3, 2].map(|i| [SUMS[0][i], SUMS[1][i]]);
+    let sums = [&codes[0][..], &codes[1], &codes[2], &codes[3]];
+    requantize::group(&mut a, form, bounds, LR, sums);
+    if let Some(adding) = &residual {
+        adding.add(&mut a, [out_a, out_b]);
+    }
+    let (partial, next) = (a.label(), a.label());
+    a.get(R0, out_a);
+    a.get(R1, out_b);
+    a.get(R2, stream_end);
+    a.cmp(LR, R2);
+    a.branch(Cond::Eq, partial);
+    for (pointer, pixel) in [(R0, 0), (R1, 1)] {
+        for code in codes {
+            a.strb(code[pixel], post(pointer, 1));
+        }
+    }
+    a.put(R0, out_a);
+    a.put(R1, out_b);
+    a.branch(Cond::Al, group);
+    a.comment("the last group may have fewer filters");
+    a.bind(partial);
+    a.get(R2, tail);
+    for (i, code) in codes.iter().enumerate() {
+        if i > 0 {
+            a.cmp(R2, i as i32);
+            a.branch(Cond::Le, next);
+        }
+        a.strb(code[0], post(R0, 1));
+        a.strb(code[1], post(R1, 1));
+    }
+    a.bind(next);
+    a.get(R11, left);
+    a.cmp(R11, 0);
+    a.branch(Cond::Ne, pair);
+
+    let mut words = header.words();
+    words.extend(packed);
+    let scratch = columns + geometry.line();
+    Some(Kernel {
+        name: "conv_2d",
+        routine: a.finish(),
+        stream: words,
+        scratch,
+        in_place: residual.is_some().then_some(3),
+        residual: residual.is_some(),
+    })
+}

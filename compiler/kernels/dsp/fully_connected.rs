@@ -1,0 +1,140 @@
+//! One row of activations times a matrix: four rows of the matrix at a time.
+//!
+//! The activations are widened once, into scratch memory. A step is four of them with four rows:
+//! 16 products in 6 loads, 4 unpackings and 8 SMLAD.
+
+use super::assembler::{behind, post, Assembler, Header};
+use super::gather::Run;
+use super::requantize::{self, Bounds, Form};
+use super::weights::{self, Ending, Filter};
+use super::Kernel;
+use crate::loop_ir::assembly::registers::*;
+use crate::loop_ir::assembly::{Cond, Reg};
+
+/// Steps that the innermost loop is unrolled by.
+const UNROLLED: usize = 8;
+
+/// The sums P and Q of both pairs of rows.
+const SUMS: [Reg; 4] = [R4, R5, R6, R7];
+
+/// The kernel for `depth` activations, if it holds the weights.
+///
+/// Arguments: input, output, scratch, stream.
+pub fn kernel(depth: usize, rows: &[Filter], ending: &Ending) -> Option<Kernel> {
+    if ending.residual.is_some() {
+        return None;
+    }
+    let packed = weights::stream(rows, ending.zero_point, 2)?;
+    let words = rows[0].weights.len().next_multiple_of(2);
+    let steps = words / 2;
+    let mut a = Assembler::default();
+    a.doc(
+        "Four rows of the matrix at a time. The activations lie widened in the scratch memory: \
+         r12 points to them, lr to the weights. r4 to r7 are sums, r0 and r1 activations, r2, r3, \
+         r8 and r9 two weights of two rows each, r10 is the activations' end.",
+    );
+    let mut header = Header::default();
+    let run = Run::new(&mut a, &mut header, depth, 1);
+    let mut word = |value: i64| header.word(&mut a, value);
+    let end_offset = word(4 * words as i64);
+    let entry = word(((UNROLLED - steps % UNROLLED) % UNROLLED) as i64);
+    let tail = word(((rows.len() - 1) % weights::GROUP + 1) as i64);
+    let stream_len = word(4 * packed.len() as i64);
+    let bounds = Bounds {
+        low: word(i64::from(ending.clamp.0 as u8)),
+        high: word(i64::from(ending.clamp.1 as u8)),
+    };
+    let form = Form::new(ending.clamp, ending.zero_point);
+    let [stream, stream_end, scratch, out] = std::array::from_fn(|_| a.slot());
+
+    header.copy(&mut a, R3, R12);
+    a.put(R3, stream);
+    a.get(R12, stream_len);
+    a.add(R12, R12, R3);
+    a.put(R12, stream_end);
+    a.put(R2, scratch);
+    a.put(R1, out);
+    a.mov(R4, R0);
+    a.mov(R5, R2);
+    run.load(&mut a);
+    run.widen(&mut a, 4);
+
+    a.get(LR, stream);
+    a.get(R10, scratch);
+    a.get(R11, end_offset);
+    a.add(R10, R10, R11);
+    a.comment("four rows");
+    let group = a.here();
+    a.get(R12, scratch);
+    a.get(R0, entry);
+    a.ldm(LR, &SUMS);
+    let entries: Vec<_> = (0..UNROLLED).map(|_| a.label()).collect();
+    a.branch_by(R0, entries.clone());
+    let steps = a.here();
+    for entry in entries {
+        a.bind(entry);
+        a.ldr(R0, post(R12, 8));
+        a.ldr(R1, behind(R12, -4));
+        a.ldr(R2, post(LR, 16));
+        a.ldr(R3, behind(LR, -12));
+        a.ldr(R8, behind(LR, -8));
+        a.ldr(R9, behind(LR, -4));
+        let [p0, q0, p1, q1] = SUMS;
+        for (x, low, high) in [(R0, R2, R3), (R1, R8, R9)] {
+            a.smlad(p0, x, low, p0);
+            a.smlad(p1, x, high, p1);
+            a.sxtb16(low, low);
+            a.sxtb16(high, high);
+            a.smlad(q0, x, low, q0);
+            a.smlad(q1, x, high, q1);
+        }
+    }
+    a.cmp(R12, R10);
+    a.branch(Cond::Ne, steps);
+
+    a.comment("from sums to codes");
+    let [p0, q0, p1, q1] = SUMS;
+    requantize::unpair(&mut a, p0, q0);
+    requantize::unpair(&mut a, p1, q1);
+    // The rows in their order: low, high, low, high.
+    let codes = [q0, p0, q1, p1];
+    requantize::group(
+        &mut a,
+        form,
+        bounds,
+        LR,
+        [&codes[..1], &codes[1..2], &codes[2..3], &codes[3..]],
+    );
+    let (partial, end) = (a.label(), a.label());
+    a.get(R0, out);
+    a.get(R2, stream_end);
+    a.cmp(LR, R2);
+    a.branch(Cond::Eq, partial);
+    for code in codes {
+        a.strb(code, post(R0, 1));
+    }
+    a.put(R0, out);
+    a.branch(Cond::Al, group);
+    a.comment("the last group may have fewer rows");
+    a.bind(partial);
+    a.get(R2, tail);
+    for (i, code) in codes.into_iter().enumerate() {
+        if i > 0 {
+            a.cmp(R2, i as i32);
+            a.branch(Cond::Le, end);
+        }
+        a.strb(code, post(R0, 1));
+    }
+    a.bind(end);
+
+    let mut stream = header.words();
+    stream.extend(packed);
+    Some(Kernel {
+        name: "fully_connected",
+        routine: a.finish(),
+        stream,
+        scratch: 4 * words,
+        in_place: None,
+        residual: false,
+    })
+}

@@ -1,0 +1,167 @@
+//! A residual added to the codes of two pixels and four filters, in registers: ADD at the end of a
+//! convolution.
+//!
+//! A code's share of the sum is `(code − zero point) · 2^20` times a factor of at most one half. One
+//! of the two factors is one half: that share is a shift.
+
+use super::assembler::{post, Assembler, Header, Slot};
+use super::requantize::{self, Bounds, Form};
+use super::weights::{Requantization, Residual, Share};
+use crate::loop_ir::assembly::registers::*;
+use crate::loop_ir::assembly::{Operand, Reg, Shift};
+
+/// What is added, as a routine keeps it.
+pub struct Adding {
+    own: Words,
+    other: Words,
+    by: [Slot; 3],
+    bounds: Bounds,
+    form: Form,
+    variables: Option<Variables>,
+}
+
+/// A share: its zero point in the scale of the sum, and its factor.
+struct Words {
+    zero_point: Slot,
+    by: Option<[Slot; 3]>,
+}
+
+struct Variables {
+    /// Bytes from the output to the residual.
+    distance: Slot,
+    residual: Slot,
+    stream: Slot,
+    /// The codes of the pixel that isn't at work.
+    codes: [Slot; 4],
+}
+
+/// Codes are shifted by so many bits where the factor is one half.
+const HALF: u32 = 19;
+/// Else, doubled for SMMLAR.
+const DOUBLED: u32 = 21;
+
+impl Adding {
+    /// Describes the sum in the header.
+    pub fn new(a: &mut Assembler, header: &mut Header, residual: Residual) -> Adding {
+        let bounds = Bounds {
+            low: header.word(a, i64::from(residual.clamp.0 as u8)),
+            high: header.word(a, i64::from(residual.clamp.1 as u8)),
+        };
+        Adding {
+            own: Words::new(a, header, residual.own),
+            other: Words::new(a, header, residual.other),
+            by: factor(a, header, residual.by),
+            bounds,
+            form: Form::new(residual.clamp, residual.zero_point),
+            variables: None,
+        }
+    }
+
+    /// Makes room for what changes.
+    pub fn start(self, a: &mut Assembler) -> Adding {
+        let variables = Variables {
+            distance: a.slot(),
+            residual: a.further_argument(),
+            stream: a.slot(),
+            codes: std::array::from_fn(|_| a.slot()),
+        };
+        Adding { variables: Some(variables), ..self }
+    }
+
+    fn variables(&self) -> &Variables {
+        self.variables.as_ref().expect("started")
+    }
+
+    /// Notes how far the residual is from `output`.
+    pub fn first(&self, a: &mut Assembler, output: Reg) {
+        a.get(R12, self.variables().residual);
+        a.sub(R12, R12, output);
+        a.put(R12, self.variables().distance);
+    }
+
+    /// Adds the residual to the codes in `r4` to `r11`, in the order in which a convolution leaves
+    /// them; `outputs` say where they will go. Others but `lr` are lost.
+    pub fn add(&self, a: &mut Assembler, outputs: [Slot; 2]) {
+        a.comment("the residual is added, pixel by pixel");
+        let v = self.variables();
+        a.put(LR, v.stream);
+        for (reg, slot) in [R8, R9, R10, R11].into_iter().zip(v.codes) {
+            a.put(reg, slot);
+        }
+        self.pixel(a, outputs[0]);
+        a.comment("pixel B's codes change places with pixel A's, which are done");
+        for (reg, slot) in [R4, R5, R6, R7].into_iter().zip(v.codes) {
+            a.get(R0, slot);
+            a.put(reg, slot);
+            a.mov(reg, R0);
+        }
+        self.pixel(a, outputs[1]);
+        for (done, reg) in [R4, R5, R6, R7].into_iter().zip([R8, R9, R10, R11]) {
+            a.mov(reg, done);
+        }
+        for (reg, slot) in [R4, R5, R6, R7].into_iter().zip(v.codes) {
+            a.get(reg, slot);
+        }
+        a.get(LR, v.stream);
+    }
+
+    /// The four codes of a pixel, in `r4` to `r7`: those of the filters 1, 0, 3 and 2.
+    fn pixel(&self, a: &mut Assembler, output: Slot) {
+        let codes = [R5, R4, R7, R6];
+        self.own.load(a);
+        for code in codes {
+            self.own.share(a, code);
+        }
+        self.other.load(a);
+        a.get(R8, output);
+        a.get(R9, self.variables().distance);
+        a.add(R8, R8, R9);
+        for code in codes {
+            a.ldrsb(R9, post(R8, 1));
+            self.other.share(a, R9);
+            a.add(code, code, R9);
+        }
+        for (reg, slot) in [R1, R2, R3].into_iter().zip(self.by) {
+            a.get(reg, slot);
+        }
+        for code in codes {
+            a.lsl(code, code, 1);
+            requantize::requantize(a, self.form, code, (R1, R2, R3), R12);
+        }
+        requantize::bound(a, self.form, self.bounds, &codes, (R1, R2));
+    }
+}
+
+/// A factor's words.
+fn factor(a: &mut Assembler, header: &mut Header, by: Requantization) -> [Slot; 3] {
+    [by.multiplier, by.offset, by.shift].map(|value| header.word(a, value.into()))
+}
+
+impl Words {
+    fn new(a: &mut Assembler, header: &mut Header, share: Share) -> Words {
+        let shift = if share.by.is_some() { DOUBLED } else { HALF };
+        Words {
+            zero_point: header.word(a, i64::from(share.zero_point) << shift),
+            by: share.by.map(|by| factor(a, header, by)),
+        }
+    }
+
+    /// The constants into `r0` to `r3`.
+    fn load(&self, a: &mut Assembler) {
+        a.get(R0, self.zero_point);
+        for (reg, slot) in [R1, R2, R3].into_iter().zip(self.by.iter().flatten()) {
+            a.get(reg, *slot);
+        }
+    }
+
+    /// A code becomes its share of the sum; `r12` is lost.
+    fn share(&self, a: &mut Assembler, code: Reg) {
+        let shift = if self.by.is_some() { DOUBLED } else { HALF };
+        a.rsb(code, R0, Operand::Shifted(code, Shift::Lsl, shift));
+        if self.by.is_some() {
+            a.add(R12, R2, Operand::Shifted(code, Shift::Asr, 31));
+            a.smmlar(code, code, R1, R12);
+            a.asr(code, code, R3);
+        }
+    }
+}

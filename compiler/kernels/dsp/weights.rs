@@ -1,0 +1,275 @@
+//! Weights, packed at compile time in the order in which kernels eat them.
+//!
+//! Two filters share a word: `H = 256 · high + low` for two weights at once is a halfword, so one
+//! SMLAD sums up `P = 256 · Σ x·high + Σ x·low` over two activations. SXTB16 of the same word is
+//! the low filter's weights, which a second SMLAD sums up to `Q = Σ x·low`; and `Σ x·high =
+//! (P − Q) >> 8`, exact as long as it fits 24 bits. Thus a word unpacked once serves four products,
+//! and int8 weights take no more flash than they do anyway.
+
+use crate::kernels::Layer;
+use crate::ops::{Addend, Chain, Multiplier, Stage, Value};
+
+/// Filters that kernels compute side by side.
+pub const GROUP: usize = 4;
+
+/// One filter: what it multiplies, and what becomes of the sum.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    /// By step: the weights of two activations.
+    pub weights: Vec<[i32; 2]>,
+    /// What the sum starts with, zero points folded in.
+    pub bias: i32,
+    /// From the sum to a code.
+    pub multiplier: Multiplier,
+}
+
+/// How the taps of a run of activations pair up: SXTB16 widens the bytes 0 and 2 of a word, and
+/// the bytes 1 and 3. What is left of a last word is taken as it comes.
+pub fn pairs(run: usize) -> Vec<(usize, Option<usize>)> {
+    let words = (0..run / 4).flat_map(|i| [(4 * i, Some(4 * i + 2)), (4 * i + 1, Some(4 * i + 3))]);
+    let rest = run / 4 * 4;
+    let rest: &[_] = match run % 4 {
+        0 => &[],
+        1 => &[(rest, None)],
+        2 => &[(rest, Some(rest + 1))],
+        _ => &[(rest, Some(rest + 1)), (rest + 2, None)],
+    };
+    words.chain(rest.iter().copied()).collect()
+}
+
+/// A layer's filters: `weight(filter, row, tap)` for `rows` runs of `run` taps.
+pub fn filters(
+    layer: Layer,
+    count: usize,
+    (rows, run): (usize, usize),
+    input_zero_point: i32,
+    ending: &Ending,
+    weight: impl Fn(usize, usize, usize) -> i32,
+) -> Vec<Filter> {
+    let bias = layer.constant(2).map_or_else(|| vec![0; count], Value::ints);
+    let filter = |i: usize| {
+        let mut weights = Vec::new();
+        for row in 0..rows {
+            for (a, b) in pairs(run) {
+                weights.push([weight(i, row, a), b.map_or(0, |b| weight(i, row, b))]);
+            }
+        }
+        let sum: i32 = weights.iter().flatten().sum();
+        let bias = bias[i].wrapping_sub(input_zero_point.wrapping_mul(sum));
+        let multipliers = &ending.multipliers;
+        let multiplier = multipliers[if multipliers.len() == 1 { 0 } else { i }];
+        let filter = Filter { bias, weights, multiplier };
+        let (lo, hi) = range(&filter);
+        match (i32::try_from(lo), i32::try_from(hi)) {
+            // A left shift may wrap: then there may be others in between.
+            (Ok(lo), Ok(hi))
+                if multiplier.shift <= 0
+                    && ending.code(lo, multiplier) == ending.code(hi, multiplier) =>
+            {
+                constant(filter.weights.len(), ending.code(lo, multiplier) - ending.zero_point)
+            }
+            _ => filter,
+        }
+    };
+    (0..count).map(filter).collect()
+}
+
+impl Filter {
+    /// The weights of a filter of one run, in the order of its taps.
+    pub fn taps(&self, run: usize) -> Vec<i32> {
+        let mut taps = vec![0; run];
+        for ((a, b), weights) in pairs(run).into_iter().zip(&self.weights) {
+            taps[a] = weights[0];
+            if let Some(b) = b {
+                taps[b] = weights[1];
+            }
+        }
+        taps
+    }
+}
+
+/// A filter whose code is the same for all activations, so far above the zero point. What training
+/// leaves of such filters may have sums of any size.
+fn constant(steps: usize, code: i32) -> Filter {
+    let quarter = Multiplier { multiplier: 1 << 30, shift: -1 };
+    Filter { weights: vec![[0, 0]; steps], bias: 4 * code, multiplier: quarter }
+}
+
+/// What requantizes sums in registers: SMMLAR doubles, multiplies and adds the zero point and the
+/// rounding, and a shift and a saturation remain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Requantization {
+    /// The factor.
+    pub multiplier: i32,
+    /// The zero point and one half, in the scale before the shift.
+    pub offset: i32,
+    /// To the right.
+    pub shift: i32,
+}
+
+impl Requantization {
+    /// For a factor and a zero point, where one SMMLAR serves: a right shift of at least 1.
+    ///
+    /// With `y` the doubled high product, TFLite's `RoundingDivideByPOT` is
+    /// `(y + (y >> 31) + 2^(s−1)) >> s`, and the sign of `y` is that of the sum wherever it counts.
+    pub fn new(by: Multiplier, zero_point: i32) -> Option<Self> {
+        let shift = -by.shift;
+        let fits = by.multiplier > 0 && (1..=22).contains(&shift) && zero_point.abs() <= 128;
+        fits.then(|| Requantization {
+            multiplier: by.multiplier,
+            offset: (2 * zero_point + 1) << (shift - 1),
+            shift,
+        })
+    }
+}
+
+/// The lowest and the highest sum of a filter over activations of int8.
+pub fn range(filter: &Filter) -> (i64, i64) {
+    let bias = i64::from(filter.bias);
+    filter.weights.iter().flatten().fold((bias, bias), |(lo, hi), &w| {
+        let (a, b) = (i64::from(w) * -128, i64::from(w) * 127);
+        (lo + a.min(b), hi + a.max(b))
+    })
+}
+
+/// Whether the paired form holds these filters.
+fn fits(filters: &[Filter], zero_point: i32) -> bool {
+    let sums = filters.iter().enumerate().all(|(i, filter)| {
+        let bits = if i % 2 == 1 { 23 } else { 30 };
+        let (lo, hi) = range(filter);
+        lo >= -(1 << bits) && hi < 1 << bits
+    });
+    let halfwords = filters.chunks(2).all(|pair| {
+        let Some((low, rest)) = pair.split_first() else { return true };
+        let low = low.weights.iter().flatten();
+        let high = rest.iter().flat_map(|high| high.weights.iter().flatten());
+        let mut both = low.zip(high.chain(std::iter::repeat(&0)));
+        both.all(|(&low, &high)| {
+            i8::try_from(low).is_ok() && i16::try_from(256 * high + low).is_ok()
+        })
+    });
+    let requantized = |f: &Filter| Requantization::new(f.multiplier, zero_point).is_some();
+    sums && halfwords && filters.iter().all(requantized)
+}
+
+/// The filters as a stream of words, group by group: sums to start with, weights step by step,
+/// requantization. `None` where the paired form doesn't hold them.
+///
+/// Of a group's filters, 0 and 2 are low, 1 and 3 high. Steps are filled up with zeros to a
+/// multiple of `multiple`.
+pub fn stream(filters: &[Filter], zero_point: i32, multiple: usize) -> Option<Vec<i32>> {
+    if !fits(filters, zero_point) {
+        return None;
+    }
+    let steps = filters[0].weights.len().next_multiple_of(multiple);
+    let none = Filter { weights: Vec::new(), bias: 0, multiplier: filters[0].multiplier };
+    let mut words = Vec::new();
+    for group in filters.chunks(GROUP) {
+        let filter = |i: usize| group.get(i).unwrap_or(&none);
+        for pair in [0, 2] {
+            let (low, high) = (filter(pair), filter(pair + 1));
+            words.push(high.bias.wrapping_shl(8).wrapping_add(low.bias));
+            words.push(low.bias);
+        }
+        for step in 0..steps {
+            for pair in [0, 2] {
+                let weights = |i: usize| filter(i).weights.get(step).copied().unwrap_or([0, 0]);
+                let (low, high) = (weights(pair), weights(pair + 1));
+                let half = |k: usize| (256 * high[k] + low[k]) & 0xffff;
+                words.push((half(0) | half(1) << 16) as u32 as i32);
+            }
+        }
+        let by =
+            |i: usize| Requantization::new(filter(i).multiplier, zero_point).expect("asked before");
+        let shifts = u32::from_le_bytes(std::array::from_fn(|i| by(i).shift as u8));
+        words.extend([by(0).multiplier, by(0).offset, shifts as i32]);
+        for i in 1..GROUP {
+            words.extend([by(i).multiplier, by(i).offset]);
+        }
+    }
+    Some(words)
+}
+
+/// What kernels do to sums on their way to memory.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// By filter, or one for all.
+    pub multipliers: Vec<Multiplier>,
+    /// Of the codes.
+    pub zero_point: i32,
+    /// The lowest and the highest code.
+    pub clamp: (i32, i32),
+    /// The residual that is added to the code.
+    pub residual: Option<Residual>,
+}
+
+/// A code and a residual's code become a sum, as in ADD.
+#[derive(Clone, Copy, Debug)]
+pub struct Residual {
+    /// What is done to the code.
+    pub own: Share,
+    /// What is done to the residual's.
+    pub other: Share,
+    /// From the sum to a code.
+    pub by: Requantization,
+    /// That code's zero point.
+    pub zero_point: i32,
+    /// The lowest and the highest code.
+    pub clamp: (i32, i32),
+}
+
+/// How a code is brought to the scale of a sum.
+#[derive(Clone, Copy, Debug)]
+pub struct Share {
+    /// Of the code.
+    pub zero_point: i32,
+    /// The factor behind the left shift; `None` is one half, which is a shift.
+    pub by: Option<Requantization>,
+}
+
+impl Share {
+    fn new(addend: &Addend) -> Option<Share> {
+        let half = Multiplier { multiplier: 1 << 30, shift: 0 };
+        let by = match addend.multiplier == half {
+            true => None,
+            // Rounds as a requantization to codes without a zero point.
+            false => Some(Requantization::new(addend.multiplier, 0)?),
+        };
+        Some(Share { zero_point: addend.zero_point, by })
+    }
+}
+
+impl Ending {
+    /// The chain's, if it is of that form.
+    pub fn new(chain: &Chain) -> Option<Ending> {
+        let [Stage::Requantize { offset: 0, multipliers, zero_point }, Stage::Clamp { min, max }, rest @ ..] =
+            &chain.0[..]
+        else {
+            return None;
+        };
+        let codes = |min: i32, max: i32| (min >= -128 && max <= 127).then_some((min, max));
+        let residual = match rest {
+            [] => None,
+            [Stage::AddResidual { own, other }, Stage::Requantize { offset: 0, multipliers, zero_point }, Stage::Clamp { min, max }] =>
+            {
+                let &[by] = &multipliers[..] else { return None };
+                Some(Residual {
+                    own: Share::new(own)?,
+                    other: Share::new(other)?,
+                    by: Requantization::new(by, *zero_point)?,
+                    zero_point: *zero_point,
+                    clamp: codes(*min, *max)?,
+                })
+            }
+            _ => return None,
+        };
+        let clamp = codes(*min, *max)?;
+        Some(Ending { multipliers: multipliers.clone(), zero_point: *zero_point, clamp, residual })
+    }
+
+    /// The code for a filter's sum, before the residual.
+    fn code(&self, sum: i32, by: Multiplier) -> i32 {
+        let (min, max) = self.clamp;
+        by.apply(sum).saturating_add(self.zero_point).clamp(min, max)
+    }
+}

@@ -1,0 +1,5 @@
+// The firmwares' semihosting, for C++.
+#pragma once
+extern "C" {
+#include "../firmware/c/semihosting.h"
+}
