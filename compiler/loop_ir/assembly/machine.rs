@@ -481,6 +481,14 @@ impl<'a, 'b> Machine<'a, 'b> {
                 let value = (self.get(*m) as i32 >> by).clamp(-max - 1, max);
                 self.compute(*d, value as u32, &[*m]);
             }
+            Inst::Usat(d, bits, m) => {
+                let value = (self.get(*m) as i32).clamp(0, (1 << bits) - 1);
+                let origin = match self.origin(*m) {
+                    Origin::Data if *bits <= 8 => Origin::Byte,
+                    origin => origin,
+                };
+                self.set(*d, value as u32, origin);
+            }
             Inst::Parallel { op, d, n, m } => {
                 let (a, b) = (self.get(*n).to_le_bytes(), self.get(*m).to_le_bytes());
                 let half = |x: [u8; 4], i: usize| i16::from_le_bytes([x[2 * i], x[2 * i + 1]]);
