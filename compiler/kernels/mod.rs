@@ -143,10 +143,11 @@ impl Recipe {
     pub fn in_place(&self, graph: &Graph, node: &Node) -> Vec<usize> {
         match self {
             Recipe::Portable => in_place(graph, node),
+            // Over the first operand, results may also lie elsewhere: the plan decides.
             Recipe::Dsp(kernel, _) => {
                 let ty = |id| &graph.tensors[id].ty;
                 let same = |&operand: &usize| ty(node.inputs[operand]) == ty(node.outputs[0]);
-                kernel.in_place.into_iter().filter(same).collect()
+                kernel.in_place.into_iter().filter(|&operand| operand > 0).filter(same).collect()
             }
         }
     }
