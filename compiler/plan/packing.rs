@@ -24,21 +24,19 @@ pub struct Overlap {
     pub same: bool,
 }
 
-/// How many arrangements are tried.
+/// How many arrangements are tried at most, and how many pairs of buffers are looked at for it.
 const TRIES: usize = 3000;
+const WORK: usize = 4_000_000;
 
 /// An offset for each buffer, at multiples of `step`, and the length of it all.
 ///
 /// Buffers are placed one after the other, each as low as it may; the search is for the order. It
-/// starts with the largest first, and goes on by exchanging two, the same every time.
+/// starts with the largest first, and goes on by moving some, the same every time.
 pub fn pack(buffers: &[Buffer], overlaps: &[Overlap], step: usize) -> (Vec<usize>, usize) {
-    let conflicts = conflicts(buffers, overlaps);
+    let packing = Packing::new(buffers, overlaps, step);
     let mut order: Vec<usize> = (0..buffers.len()).collect();
     order.sort_by_key(|&i| (std::cmp::Reverse(buffers[i].len), i));
-    let mut best = place(buffers, &conflicts, &order, step);
-    if buffers.len() < 2 {
-        return best;
-    }
+    let mut best = packing.place(&order);
     let bound = buffers.iter().map(|buffer| buffer.len).max().unwrap_or(0);
     // xorshift64
     let mut state = 0x9e37_79b9_7f4a_7c15u64;
@@ -48,17 +46,17 @@ pub fn pack(buffers: &[Buffer], overlaps: &[Overlap], step: usize) -> (Vec<usize
         state ^= state << 17;
         (state % below as u64) as usize
     };
-    for _ in 0..TRIES {
+    let pairs = buffers.len() * buffers.len();
+    for _ in 0..TRIES.min(WORK / pairs.max(1)) {
         if best.1 <= bound {
             break;
         }
         let mut other = order.clone();
         for _ in 0..1 + random(3) {
-            let (a, b) = (random(other.len()), random(other.len()));
-            let moved = other.remove(a);
-            other.insert(b, moved);
+            let moved = other.remove(random(order.len()));
+            other.insert(random(order.len()), moved);
         }
-        let found = place(buffers, &conflicts, &other, step);
+        let found = packing.place(&other);
         if found.1 <= best.1 {
             order = other;
             best = found;
@@ -67,74 +65,70 @@ pub fn pack(buffers: &[Buffer], overlaps: &[Overlap], step: usize) -> (Vec<usize
     best
 }
 
-/// For each buffer, the others that it must mind: which one, and between which differences of
-/// their offsets, the ends excluded, it must not lie.
-type Conflicts = Vec<Vec<(usize, i64, i64)>>;
-
-fn conflicts(buffers: &[Buffer], overlaps: &[Overlap]) -> Conflicts {
-    let together = |a: &Buffer, b: &Buffer| a.alive.0 <= b.alive.1 && b.alive.0 <= a.alive.1;
-    let mut conflicts: Conflicts = vec![Vec::new(); buffers.len()];
-    for (i, a) in buffers.iter().enumerate() {
-        for (j, b) in buffers.iter().enumerate().take(i) {
-            if !together(a, b) {
-                continue;
-            }
-            let (len_a, len_b) = (a.len as i64, b.len as i64);
-            let pair = |o: &&Overlap| (o.below, o.above) == (i, j) || (o.below, o.above) == (j, i);
-            // Of the second's offset less the first's.
-            let (first, second, forbidden) = match overlaps.iter().find(pair) {
-                None => (i, j, vec![(-len_b, len_a)]),
-                Some(o) => {
-                    let (below, above) = (buffers[o.below].len as i64, buffers[o.above].len as i64);
-                    let limit = o.limit.max(-above);
-                    let ranges = match o.same && limit < 0 {
-                        true => vec![(limit, 0), (0, below)],
-                        false => vec![(limit, below)],
-                    };
-                    (o.below, o.above, ranges)
-                }
-            };
-            for (from, to) in forbidden.into_iter().filter(|(from, to)| from + 1 < *to) {
-                conflicts[second].push((first, from, to));
-                conflicts[first].push((second, -to, -from));
-            }
-        }
-    }
-    conflicts
+struct Packing<'a> {
+    buffers: &'a [Buffer],
+    step: usize,
+    /// For each buffer, the others that it may share memory with: which one, and between which
+    /// differences of their offsets, the ends excluded, it must not lie.
+    shared: Vec<Vec<(usize, Vec<(i64, i64)>)>>,
 }
 
-/// Places buffers in an order, each at the lowest offset that those before it leave.
-fn place(
-    buffers: &[Buffer],
-    conflicts: &Conflicts,
-    order: &[usize],
-    step: usize,
-) -> (Vec<usize>, usize) {
-    let mut offsets: Vec<Option<i64>> = vec![None; buffers.len()];
-    let mut len = 0;
-    let mut forbidden: Vec<(i64, i64)> = Vec::new();
-    for &i in order {
-        let placed = |&(j, from, to): &(usize, i64, i64)| offsets[j].map(|at| (at + from, at + to));
-        forbidden.clear();
-        forbidden.extend(conflicts[i].iter().filter_map(placed));
-        forbidden.sort_unstable();
-        let mut at = 0i64;
-        loop {
-            // Ranges are few, and mostly in the order of their ends.
-            let before = at;
-            for &(from, to) in &forbidden {
-                if from < at && at < to {
-                    at = (to as usize).next_multiple_of(step) as i64;
+impl<'a> Packing<'a> {
+    fn new(buffers: &'a [Buffer], overlaps: &[Overlap], step: usize) -> Self {
+        let mut shared = vec![Vec::new(); buffers.len()];
+        for o in overlaps {
+            let (below, above) = (buffers[o.below].len as i64, buffers[o.above].len as i64);
+            let limit = o.limit.max(-above);
+            let forbidden = match o.same && limit < 0 {
+                true => vec![(limit, 0), (0, below)],
+                false => vec![(limit, below)],
+            };
+            let mirrored = forbidden.iter().map(|&(from, to)| (-to, -from)).collect();
+            shared[o.above].push((o.below, forbidden));
+            shared[o.below].push((o.above, mirrored));
+        }
+        Packing { buffers, step, shared }
+    }
+
+    /// Places buffers in an order, each at the lowest offset that those before it leave.
+    fn place(&self, order: &[usize]) -> (Vec<usize>, usize) {
+        let mut offsets = vec![0i64; order.len()];
+        let mut len = 0;
+        let mut forbidden: Vec<(i64, i64)> = Vec::new();
+        for (position, &i) in order.iter().enumerate() {
+            let buffer = &self.buffers[i];
+            forbidden.clear();
+            for &j in &order[..position] {
+                let other = &self.buffers[j];
+                if buffer.alive.0 > other.alive.1 || other.alive.0 > buffer.alive.1 {
+                    continue;
+                }
+                let at = offsets[j];
+                match self.shared[i].iter().find(|(with, _)| *with == j) {
+                    None => forbidden.push((at - buffer.len as i64, at + other.len as i64)),
+                    Some((_, ranges)) => {
+                        forbidden.extend(ranges.iter().map(|(from, to)| (at + from, at + to)));
+                    }
                 }
             }
-            if at == before {
-                break;
+            forbidden.sort_unstable();
+            let mut at = 0i64;
+            loop {
+                let before = at;
+                for &(from, to) in &forbidden {
+                    if from < at && at < to {
+                        at = (to as usize).next_multiple_of(self.step) as i64;
+                    }
+                }
+                if at == before {
+                    break;
+                }
             }
+            offsets[i] = at;
+            len = len.max(at as usize + buffer.len);
         }
-        offsets[i] = Some(at);
-        len = len.max(at as usize + buffers[i].len);
+        (offsets.into_iter().map(|at| at as usize).collect(), len)
     }
-    (offsets.into_iter().map(|at| at.expect("all are placed") as usize).collect(), len)
 }
 
 #[cfg(test)]
