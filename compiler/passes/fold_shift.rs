@@ -12,9 +12,8 @@ pub fn run(graph: &mut Graph, _: &Target) {
     let Some(ranges) = Ranges::new(graph) else { return };
     let mut i = 0;
     while i < graph.nodes.len() {
-        match shift(graph, &ranges, i).and_then(|by| without(graph, i, by)) {
-            Some(less) => *graph = less,
-            None => i += 1,
+        if shift(graph, &ranges, i).and_then(|by| remove(graph, i, by)).is_none() {
+            i += 1;
         }
     }
 }
@@ -29,23 +28,27 @@ fn shift(graph: &Graph, ranges: &Ranges, i: usize) -> Option<i32> {
     (min..=max).all(|code| moved(code) == by).then_some(by)
 }
 
-/// The graph without node `i`, which adds `by`; `None` if a reader can't do without.
-fn without(graph: &Graph, i: usize, by: i32) -> Option<Graph> {
-    let mut less = graph.clone();
-    let node = less.nodes.remove(i);
-    let (before, after) = (node.inputs[0], node.outputs[0]);
-    if less.outputs.contains(&after) {
+/// Removes node `i`, which adds `by`; `None` if a reader can't do without.
+fn remove(graph: &mut Graph, i: usize, by: i32) -> Option<()> {
+    let (before, after) = (graph.nodes[i].inputs[0], graph.nodes[i].outputs[0]);
+    if graph.outputs.contains(&after) {
         return None;
     }
-    for reader in &mut less.nodes {
-        for operand in 0..reader.inputs.len() {
-            if reader.inputs[operand] == after {
-                subtract(&mut reader.op, operand, by)?;
-                reader.inputs[operand] = before;
-            }
+    let mut readers = Vec::new();
+    for (reader, node) in graph.nodes.iter().enumerate() {
+        let mut operands = (0..node.inputs.len()).filter(|&o| node.inputs[o] == after).peekable();
+        if operands.peek().is_some() {
+            let mut op = node.op.clone();
+            operands.try_for_each(|operand| subtract(&mut op, operand, by))?;
+            readers.push((reader, op));
         }
     }
-    Some(less)
+    for (reader, op) in readers {
+        graph.nodes[reader].op = op;
+    }
+    graph.replace_uses(after, before);
+    graph.nodes.remove(i);
+    Some(())
 }
 
 /// Makes an operator expect codes that are lower by `by` as that operand; `None` if it can't.

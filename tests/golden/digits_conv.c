@@ -825,7 +825,7 @@ static const int32_t exponentials_6[256] = {
 
 int8_t *digits_conv_input(digits_conv_t *m)
 {
-    return m->arena.data + 1024;
+    return m->arena.data;
 }
 
 void digits_conv_run(digits_conv_t *m)
@@ -833,25 +833,25 @@ void digits_conv_run(digits_conv_t *m)
     int8_t *const arena = m->arena.data;
 
     /* Operator 0: CONV_2D 3x3 padding 1,1,1,1 */
-    conv_2d_0(arena + 1024, weights_0, bias_0, multipliers_0, shifts_0, arena);
+    conv_2d_0(arena, weights_0, bias_0, multipliers_0, shifts_0, arena + 256);
 
     /* Operator 1: MAX_POOL_2D 2x2 stride 2x2 */
-    max_pool_2d_1(arena, arena + 1024);
+    max_pool_2d_1(arena + 256, arena);
 
     /* Operator 2: CONV_2D 3x3 */
-    conv_2d_2(arena + 1024, weights_2, bias_2, multipliers_2, shifts_2, arena);
+    conv_2d_2(arena, weights_2, bias_2, multipliers_2, shifts_2, arena + 256);
 
     /* Operator 4: FULLY_CONNECTED */
-    fully_connected_4(arena, weights_4, bias_4, arena + 128);
+    fully_connected_4(arena + 256, weights_4, bias_4, arena);
 
     /* Operator 5: FULLY_CONNECTED */
-    fully_connected_5(arena + 128, weights_5, bias_5, arena);
+    fully_connected_5(arena, weights_5, bias_5, arena + 32);
 
     /* Operator 6: SOFTMAX */
-    softmax_6(arena, exponentials_6, arena + 16);
+    softmax_6(arena + 32, exponentials_6, arena);
 }
 
 const int8_t *digits_conv_output(const digits_conv_t *m)
 {
-    return m->arena.data + 16;
+    return m->arena.data;
 }

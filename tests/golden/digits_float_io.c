@@ -876,32 +876,32 @@ float *digits_float_io_input(digits_float_io_t *m)
 
 void digits_float_io_run(digits_float_io_t *m)
 {
-    int8_t *const arena = m->arena.data;
     float *const arena_f32 = m->arena_f32;
+    int8_t *const arena = m->arena.data;
 
     /* Operator 0: QUANTIZE x / 3.921569e-3 -128, to i8 */
-    quantize_0(arena_f32, arena + 1024);
+    quantize_0(arena_f32, arena);
 
     /* Operator 1: CONV_2D 3x3 padding 1,1,1,1 */
-    conv_2d_1(arena + 1024, weights_1, bias_1, multipliers_1, shifts_1, arena);
+    conv_2d_1(arena, weights_1, bias_1, multipliers_1, shifts_1, arena + 256);
 
     /* Operator 2: MAX_POOL_2D 2x2 stride 2x2 */
-    max_pool_2d_2(arena, arena + 1024);
+    max_pool_2d_2(arena + 256, arena);
 
     /* Operator 3: CONV_2D 3x3 */
-    conv_2d_3(arena + 1024, weights_3, bias_3, multipliers_3, shifts_3, arena);
+    conv_2d_3(arena, weights_3, bias_3, multipliers_3, shifts_3, arena + 256);
 
     /* Operator 5: FULLY_CONNECTED */
-    fully_connected_5(arena, weights_5, bias_5, arena + 128);
+    fully_connected_5(arena + 256, weights_5, bias_5, arena);
 
     /* Operator 6: FULLY_CONNECTED */
-    fully_connected_6(arena + 128, weights_6, bias_6, arena);
+    fully_connected_6(arena, weights_6, bias_6, arena + 32);
 
     /* Operator 7: SOFTMAX */
-    softmax_7(arena, exponentials_7, arena + 16);
+    softmax_7(arena + 32, exponentials_7, arena);
 
     /* Operator 8: DEQUANTIZE 3.90625e-3 (x +128) */
-    dequantize_8(arena + 16, arena_f32);
+    dequantize_8(arena, arena_f32);
 }
 
 const float *digits_float_io_output(const digits_float_io_t *m)

@@ -30,11 +30,11 @@ extern "C" {
 /* The model's memory: all that it needs besides the stack. Zeroed, as a static is, it is ready.
  * What is in it is the model's own business. */
 typedef struct {
+    float arena_f32[64];
     union {
         int32_t word; /* aligns the data */
         int8_t data[1280];
     } arena;
-    float arena_f32[64];
 } digits_float_io_t;
 
 /* Memory of the input, to be written before each run. */

@@ -41,10 +41,10 @@ pub const OUTPUT_SHAPE: [usize; 2] = [1, 10];
 /// wherever there is room. To use it, write [`input_mut`](Model::input_mut), call
 /// [`run`](Model::run), read [`output`](Model::output).
 pub struct Model {
-    /// Tensors of `i8`.
-    arena: Aligned<[i8; 1280]>,
     /// Tensors of `f32`.
     arena_f32: [f32; 64],
+    /// Tensors of `i8`.
+    arena: Aligned<[i8; 1280]>,
 }
 
 #[allow(dead_code)]
@@ -52,8 +52,8 @@ impl Model {
     /// A model that is ready to run.
     pub const fn new() -> Self {
         Model {
-            arena: Aligned([0; 1280]),
             arena_f32: [0.0; 64],
+            arena: Aligned([0; 1280]),
         }
     }
 
@@ -65,42 +65,42 @@ impl Model {
     /// Computes the outputs from the inputs, whose memory it may use for other tensors.
     pub fn run(&mut self) {
         // Operator 0: QUANTIZE x / 3.921569e-3 -128, to i8
-        let Some((_, output, _)) = carve(&mut self.arena.0, 1024) else { return };
+        let Some((_, output, _)) = carve(&mut self.arena.0, 0) else { return };
         quantize_0(&self.arena_f32, output);
 
         // Operator 1: CONV_2D 3x3 padding 1,1,1,1
-        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
-        let Some(input) = window(after, 0) else { return };
+        let Some((before, output, _)) = carve(&mut self.arena.0, 256) else { return };
+        let Some(input) = window(before, 0) else { return };
         conv_2d_1(input, &WEIGHTS_1.0, &BIAS_1, &MULTIPLIERS_1, &SHIFTS_1, output);
 
         // Operator 2: MAX_POOL_2D 2x2 stride 2x2
-        let Some((before, output, _)) = carve(&mut self.arena.0, 1024) else { return };
-        let Some(input) = window(before, 0) else { return };
+        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
+        let Some(input) = window(after, 0) else { return };
         max_pool_2d_2(input, output);
 
         // Operator 3: CONV_2D 3x3
-        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
-        let Some(input) = window(after, 896) else { return };
+        let Some((before, output, _)) = carve(&mut self.arena.0, 256) else { return };
+        let Some(input) = window(before, 0) else { return };
         conv_2d_3(input, &WEIGHTS_3.0, &BIAS_3, &MULTIPLIERS_3, &SHIFTS_3, output);
 
         // Operator 5: FULLY_CONNECTED
-        let Some((before, output, _)) = carve(&mut self.arena.0, 128) else { return };
-        let Some(input) = window(before, 0) else { return };
+        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
+        let Some(input) = window(after, 224) else { return };
         fully_connected_5(input, &WEIGHTS_5.0, &BIAS_5, output);
 
         // Operator 6: FULLY_CONNECTED
-        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
-        let Some(input) = window(after, 118) else { return };
+        let Some((before, output, _)) = carve(&mut self.arena.0, 32) else { return };
+        let Some(input) = window(before, 0) else { return };
         fully_connected_6(input, &WEIGHTS_6.0, &BIAS_6, output);
 
         // Operator 7: SOFTMAX
-        let Some((before, output, _)) = carve(&mut self.arena.0, 16) else { return };
-        let Some(input) = window(before, 0) else { return };
+        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
+        let Some(input) = window(after, 22) else { return };
         softmax_7(input, &EXPONENTIALS_7, output);
 
         // Operator 8: DEQUANTIZE 3.90625e-3 (x +128)
         let Some((_, output, _)) = carve(&mut self.arena_f32, 0) else { return };
-        let Some(input) = window(&self.arena.0, 16) else { return };
+        let Some(input) = window(&self.arena.0, 0) else { return };
         dequantize_8(input, output);
     }
 

@@ -67,45 +67,45 @@ impl Model {
 
     /// Memory of the input, to be written before each run.
     pub fn input_mut(&mut self) -> &mut [i8; INPUT_LEN] {
-        let Some((_, input, _)) = carve(&mut self.arena.0, 1024) else { unreachable!() };
+        let Some((_, input, _)) = carve(&mut self.arena.0, 0) else { unreachable!() };
         input
     }
 
     /// Computes the outputs from the inputs, whose memory it may use for other tensors.
     pub fn run(&mut self) {
         // Operator 0: CONV_2D 3x3 padding 1,1,1,1
-        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
-        let Some(input) = window(after, 0) else { return };
+        let Some((before, output, _)) = carve(&mut self.arena.0, 1024) else { return };
+        let Some(input) = window(before, 0) else { return };
         conv_2d_0(input, &WEIGHTS_0.0, &BIAS_0, &MULTIPLIERS_0, &SHIFTS_0, output);
 
         // Operator 1: CONV_2D 3x3 padding 1,1,1,1
-        let Some((before, output, _)) = carve(&mut self.arena.0, 1024) else { return };
-        let Some(input) = window(before, 0) else { return };
+        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
+        let Some(input) = window(after, 0) else { return };
         conv_2d_1(input, &WEIGHTS_1.0, &BIAS_1, &MULTIPLIERS_1, &SHIFTS_1, output);
 
         // Operators 2, 3: CONV_2D 3x3 padding 1,1,1,1
-        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
-        let Some(input) = window(after, 0) else { return };
+        let Some((before, output, _)) = carve(&mut self.arena.0, 1024) else { return };
+        let Some(input) = window(before, 0) else { return };
         conv_2d_2(input, &WEIGHTS_2.0, &BIAS_2, output, &MULTIPLIERS_2, &SHIFTS_2);
 
         // Operator 4: CONV_2D 3x3 stride 2x2 padding 0,0,1,1
-        let Some((before, output, _)) = carve(&mut self.arena.0, 1024) else { return };
-        let Some(input) = window(before, 0) else { return };
+        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
+        let Some(input) = window(after, 512) else { return };
         conv_2d_4(input, &WEIGHTS_4.0, &BIAS_4, &MULTIPLIERS_4, &SHIFTS_4, output);
 
         // Operator 5: CONV_2D 3x3 padding 1,1,1,1
-        let Some((before, output, _)) = carve(&mut self.arena.0, 1536) else { return };
-        let Some(input) = window(before, 1024) else { return };
+        let Some((before, output, _)) = carve(&mut self.arena.0, 512) else { return };
+        let Some(input) = window(before, 0) else { return };
         conv_2d_5(input, &WEIGHTS_5.0, &BIAS_5, &MULTIPLIERS_5, &SHIFTS_5, output);
 
         // Operators 6, 7: CONV_2D 1x1 stride 2x2
-        let Some((before, output, _)) = carve(&mut self.arena.0, 1536) else { return };
-        let Some(input) = window(before, 0) else { return };
+        let Some((_, output, after)) = carve(&mut self.arena.0, 512) else { return };
+        let Some(input) = window(after, 0) else { return };
         conv_2d_6(input, &WEIGHTS_6.0, &BIAS_6, output, &MULTIPLIERS_6, &SHIFTS_6);
 
         // Operators 8, 9: AVERAGE_POOL_2D 4x4 stride 4x4
         let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
-        let Some(input) = window(after, 1504) else { return };
+        let Some(input) = window(after, 480) else { return };
         average_pool_2d_8(input, output);
 
         // Operator 10: FULLY_CONNECTED

@@ -68,20 +68,20 @@ impl Model {
 
     /// Memory of the input, to be written before each run.
     pub fn input_mut(&mut self) -> &mut [i8; INPUT_LEN] {
-        let Some((_, input, _)) = carve(&mut self.arena.0, 1024) else { unreachable!() };
+        let Some((_, input, _)) = carve(&mut self.arena.0, 0) else { unreachable!() };
         input
     }
 
     /// Computes the outputs from the inputs, whose memory it may use for other tensors.
     pub fn run(&mut self) {
         // Operator 0: CONV_2D 3x3 padding 1,1,1,1
-        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
-        let Some(input) = window(after, 0) else { return };
+        let Some((before, output, _)) = carve(&mut self.arena.0, 256) else { return };
+        let Some(input) = window(before, 0) else { return };
         conv_2d_0(input, &WEIGHTS_0.0, &BIAS_0, &MULTIPLIERS_0, &SHIFTS_0, output);
 
         // Operators 1, 2: DEPTHWISE_CONV_2D 3x3 stride 2x2 padding 0,0,1,1
-        let Some((before, output, _)) = carve(&mut self.arena.0, 1024) else { return };
-        let Some(input) = window(before, 0) else { return };
+        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
+        let Some(input) = window(after, 0) else { return };
         depthwise_conv_2d_1(
             input,
             &WEIGHTS_1.0,
@@ -92,13 +92,13 @@ impl Model {
         );
 
         // Operator 3: CONV_2D 1x1
-        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
-        let Some(input) = window(after, 512) else { return };
+        let Some((before, output, _)) = carve(&mut self.arena.0, 512) else { return };
+        let Some(input) = window(before, 0) else { return };
         conv_2d_3(input, &WEIGHTS_3.0, &BIAS_3, &MULTIPLIERS_3, &SHIFTS_3, output);
 
         // Operator 4: DEPTHWISE_CONV_2D 3x3 padding 1,1,1,1
-        let Some((before, output, _)) = carve(&mut self.arena.0, 512) else { return };
-        let Some(input) = window(before, 0) else { return };
+        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
+        let Some(input) = window(after, 0) else { return };
         depthwise_conv_2d_4(
             input,
             &WEIGHTS_4.0,
@@ -109,13 +109,13 @@ impl Model {
         );
 
         // Operator 5: CONV_2D 1x1
-        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
-        let Some(input) = window(after, 0) else { return };
+        let Some((before, output, _)) = carve(&mut self.arena.0, 512) else { return };
+        let Some(input) = window(before, 0) else { return };
         conv_2d_5(input, &WEIGHTS_5.0, &BIAS_5, &MULTIPLIERS_5, &SHIFTS_5, output);
 
         // Operator 6: DEPTHWISE_CONV_2D 3x3 stride 2x2 padding 0,0,1,1
-        let Some((before, output, _)) = carve(&mut self.arena.0, 512) else { return };
-        let Some(input) = window(before, 0) else { return };
+        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
+        let Some(input) = window(after, 384) else { return };
         depthwise_conv_2d_6(
             input,
             &WEIGHTS_6.0,
@@ -126,18 +126,18 @@ impl Model {
         );
 
         // Operator 7: CONV_2D 1x1
-        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
-        let Some(input) = window(after, 256) else { return };
+        let Some((before, output, _)) = carve(&mut self.arena.0, 128) else { return };
+        let Some(input) = window(before, 0) else { return };
         conv_2d_7(input, &WEIGHTS_7.0, &BIAS_7, &MULTIPLIERS_7, &SHIFTS_7, output);
 
         // Operator 8: MEAN axes [1, 2]
-        let Some((before, output, _)) = carve(&mut self.arena.0, 256) else { return };
-        let Some(input) = window(before, 0) else { return };
+        let Some((_, output, after)) = carve(&mut self.arena.0, 16) else { return };
+        let Some(input) = window(after, 48) else { return };
         mean_8(input, output);
 
         // Operator 9: FULLY_CONNECTED
         let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
-        let Some(input) = window(after, 246) else { return };
+        let Some(input) = window(after, 6) else { return };
         fully_connected_9(input, &WEIGHTS_9.0, &BIAS_9, output);
 
         // Operator 10: SOFTMAX
