@@ -5,6 +5,7 @@ mod budget;
 mod compile;
 mod files;
 mod listing;
+mod report;
 mod run;
 mod targets;
 mod verify;
@@ -52,6 +53,7 @@ Examples:
   tflc kws.tflite --target cortex-m4 -o src/kws.rs --check   is the file up to date?
   tflc kws.tflite --target cortex-m4 --ram 64K -o -          print; fail if it needs more RAM
   tflc kws.tflite --target cortex-m4 --emit memory           where every tensor lies, and when
+  tflc report kws.tflite --target cortex-m4                  cycles, flash and RAM by layer
   tflc verify kws.tflite                                     is the generated code exact?
   tflc run kws.tflite --input x.bin -o y.bin                 the reference interpreter
 
@@ -67,6 +69,7 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Report(report::Arguments),
     Run(run::Arguments),
     Verify(verify::Arguments),
     /// Lists the targets and what each has
@@ -77,6 +80,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let arguments = CommandLine::parse();
     let result = match (arguments.command, arguments.compile) {
+        (Some(Command::Report(arguments)), _) => report::run(&arguments),
         (Some(Command::Run(arguments)), _) => run::run(&arguments),
         (Some(Command::Verify(arguments)), _) => verify::run(&arguments),
         (Some(Command::Targets), _) => targets::run(),
@@ -166,19 +170,6 @@ fn quoted(argument: &str) -> String {
         return argument.to_string();
     }
     format!("'{}'", argument.replace('\'', r"'\''"))
-}
-
-/// A number with its thousands set apart.
-fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 #[cfg(test)]
