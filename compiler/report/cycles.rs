@@ -15,6 +15,8 @@ use crate::target::{Cycles, Target};
 
 /// How many rounds of an innermost loop compilers write out behind each other.
 const UNROLLED: u64 = 4;
+/// A loop of few rounds is written out whole if that makes no more instructions than these.
+const WHOLE: u64 = 64;
 /// Registers that a function saves, and instructions around its body.
 const SAVED: u64 = 9;
 /// What a float operation in software takes, in simple instructions: the mean of a quotient, a sum,
@@ -64,6 +66,9 @@ struct Nest<'a> {
     cycles: &'a Cycles,
     /// Whether an instruction holds a number within a range.
     saturates: bool,
+    /// What a load takes besides: cores that have no long product have few registers as well, so
+    /// that pointers wait on the stack.
+    spill: u64,
     /// The indices, none of which depends on data, and the loops' counters that each depends on.
     indices: BTreeMap<usize, (u64, BTreeSet<usize>)>,
     /// The counters that decide about other loops' rounds.
@@ -90,6 +95,11 @@ impl<'a> Nest<'a> {
             function,
             cycles: &target.cycles,
             saturates: target.features.thumb2,
+            spill: if target.features.long_multiply {
+                0
+            } else {
+                2 * u64::from(target.cycles.data)
+            },
             indices: BTreeMap::new(),
             deciding: BTreeSet::new(),
         };
@@ -108,7 +118,7 @@ impl<'a> Nest<'a> {
     /// Loads that stand together, `groups` times.
     fn loads(&self, loads: u64, groups: u64) -> u64 {
         let Cycles { load, load_pipelined, .. } = *self.cycles;
-        loads * u64::from(load_pipelined)
+        loads * (u64::from(load_pipelined) + self.spill)
             + loads.min(groups) * u64::from(load.saturating_sub(load_pipelined))
     }
 
@@ -116,12 +126,33 @@ impl<'a> Nest<'a> {
         let mut loops = 0;
         let mut work = Work::default();
         for stmt in body {
-            match stmt {
-                Stmt::For { var, from, to, body } => loops += self.rounds(var.id, from, to, body),
-                stmt => work += self.stmt(stmt),
+            match (self.line(std::slice::from_ref(stmt)), stmt) {
+                (Some(line), _) => work += line,
+                (None, Stmt::For { var, from, to, body }) => {
+                    loops += self.rounds(var.id, from, to, body);
+                }
+                (None, stmt) => unreachable!("{stmt:?} doesn't repeat"),
             }
         }
         loops + work.cycles + self.loads(work.loads, 1)
+    }
+
+    /// What a body takes if compilers make one line of it, in which nothing repeats.
+    fn line(&mut self, body: &[Stmt]) -> Option<Work> {
+        let mut work = Work::default();
+        for stmt in body {
+            let Stmt::For { from, to, body, .. } = stmt else {
+                work += self.stmt(stmt);
+                continue;
+            };
+            let count = (to.as_index()?).saturating_sub(from.as_index()?) as u64;
+            let round = self.line(body)?;
+            if count > UNROLLED || count * (round.loads + round.cycles) > WHOLE {
+                return None;
+            }
+            work += Work { loads: count * round.loads, cycles: count * round.cycles };
+        }
+        Some(work)
     }
 
     /// All rounds of a loop.
@@ -129,20 +160,14 @@ impl<'a> Nest<'a> {
         let (from, mut on) = self.index(from);
         let (to, others) = self.index(to);
         on.extend(others);
-        let fixed = on.is_empty();
         self.deciding.extend(on);
         let count = to.saturating_sub(from);
         let turn = u64::from(self.cycles.data + self.cycles.branch_taken);
         self.indices.insert(counter, (from, BTreeSet::from([counter])));
-        if !body.iter().any(|stmt| matches!(stmt, Stmt::For { .. })) {
-            let mut round = Work::default();
-            body.iter().for_each(|stmt| round += self.stmt(stmt));
-            let turns = match (fixed, count) {
-                (true, 0..=UNROLLED) => 0,
-                _ => count.div_ceil(UNROLLED),
-            };
+        if let Some(round) = self.line(body) {
+            let turns = count.div_ceil(UNROLLED);
             let (loads, cycles) = (count * round.loads, count * round.cycles);
-            return cycles + self.loads(loads, turns.max(1)) + turns * turn;
+            return cycles + self.loads(loads, turns) + turns * turn;
         }
         self.deciding.remove(&counter);
         let mut total = count * turn;
@@ -160,7 +185,7 @@ impl<'a> Nest<'a> {
 
     fn stmt(&mut self, stmt: &Stmt) -> Work {
         let data = u64::from(self.cycles.data);
-        let mut work = Work { loads: 0, cycles: 0 };
+        let mut work = Work::default();
         match stmt {
             Stmt::Let(var, value) => {
                 if var.ty == Ty::Index {
@@ -168,18 +193,19 @@ impl<'a> Nest<'a> {
                 }
                 self.expr(value, &mut work);
             }
-            Stmt::Accumulator(_, start) => {
-                self.expr(start, &mut work);
-                work.cycles += data;
-            }
+            // The first value that comes starts it.
+            Stmt::Accumulator(_, start) => self.expr(start, &mut work),
             Stmt::Update(_, Update::Max, value) => {
                 self.expr(value, &mut work);
                 work.cycles += 2 * data;
             }
             Stmt::Update(_, _, value) => match value {
                 Expr::Binary(Binary::Mul, a, b) => {
-                    self.expr(a, &mut work);
-                    self.expr(b, &mut work);
+                    let mut factors = Work::default();
+                    self.expr(a, &mut factors);
+                    self.expr(b, &mut factors);
+                    // Too much is on the way to load ahead.
+                    work.cycles += factors.cycles + factors.loads * self.loads(1, 1);
                     work.cycles += u64::from(self.cycles.multiply_add);
                 }
                 value => {
@@ -255,11 +281,11 @@ impl<'a> Nest<'a> {
             Intrinsic::DoublingHighMul => doubling,
             Intrinsic::RoundingShiftRight => shift,
             Intrinsic::Requantize => doubling + shift + 2 * data,
-            Intrinsic::RequantizeDown => long + 8 * data + if fixed { 0 } else { data },
+            Intrinsic::RequantizeDown => long + if fixed { 10 * data } else { 11 * data },
             Intrinsic::DivideRounded if fixed => long + 8 * data,
             Intrinsic::DivideRounded => divide + 10 * data,
             Intrinsic::LeadingZeros => data,
-            Intrinsic::Reciprocal => 8 * doubling + 100 * data,
+            Intrinsic::Reciprocal => 8 * doubling + 250 * data,
             Intrinsic::Quantize => 9 * FLOAT * data,
             Intrinsic::Dequantize => 2 * FLOAT * data,
         }

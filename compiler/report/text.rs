@@ -144,7 +144,7 @@ impl Report {
             let mut line = format!("{:>9} ", thousands(row * band));
             for column in 0..columns {
                 let layers = column * together..((column + 1) * together).min(count);
-                let letter = self.letter(layers, row * band..(row + 1) * band);
+                let letter = self.cell(layers, row * band..(row + 1) * band);
                 line.extend(std::iter::repeat_n(letter, width));
             }
             writeln!(f, "{}", line.trim_end())?;
@@ -162,7 +162,11 @@ impl Report {
             };
             let time = format!("{}..{}", until(life.written, "input"), until(life.read, "output"));
             let bytes = thousands(life.bytes);
-            let line = format!("{}  {bytes:>9}  {time:<10}  {}", letter(i), tensor(life));
+            let line = format!(
+                "{}  {bytes:>9}  {time:<10}  {}",
+                self.letter(i),
+                plain(&short(&life.tensor))
+            );
             writeln!(f, "{}", cut(&line, WIDTH))?;
         }
         if self.tensors.iter().any(|life| life.kind == Kind::Scratch) {
@@ -173,7 +177,7 @@ impl Report {
     }
 
     /// The letter of the value that takes most of these bytes at these layers.
-    fn letter(&self, layers: std::ops::Range<usize>, bytes: std::ops::Range<usize>) -> char {
+    fn cell(&self, layers: std::ops::Range<usize>, bytes: std::ops::Range<usize>) -> char {
         let common = |life: &Life| {
             let place = self.place(life);
             place.end.min(bytes.end).saturating_sub(place.start.max(bytes.start))
@@ -183,18 +187,16 @@ impl Report {
             there.filter(|(_, life)| layers.clone().any(|i| life.is_alive(i)) && common(life) > 0);
         match there.max_by_key(|(_, life)| common(life)) {
             Some((_, life)) if life.kind == Kind::Scratch => '.',
-            Some((i, _)) => letter(i),
+            Some((i, _)) => self.letter(i),
             None => ' ',
         }
     }
-}
 
-fn letter(tensor: usize) -> char {
-    LETTERS[tensor % LETTERS.len()].into()
-}
-
-fn tensor(life: &Life) -> String {
-    plain(&short(&life.tensor))
+    /// What a value is called.
+    fn letter(&self, tensor: usize) -> char {
+        let earlier = self.tensors[..tensor].iter().filter(|life| life.kind != Kind::Scratch);
+        LETTERS[earlier.count() % LETTERS.len()].into()
+    }
 }
 
 /// A part of a whole, in percent.
