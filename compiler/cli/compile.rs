@@ -15,7 +15,7 @@ use super::files::{self, Folders, Output};
 use super::{budget, find_target, harmless, listing, print, quoted, take, tell, Failure};
 
 /// What shapes the code, whatever is done with it.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Shape {
     /// The quantized .tflite file
     pub model: PathBuf,
@@ -37,8 +37,10 @@ pub struct Shape {
 /// What the default command takes.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    #[command(flatten)]
-    shape: Shape,
+    /// Parsed beside the others: clap knows whether optional arguments are there only where none of
+    /// them are flattened in turn.
+    #[arg(skip)]
+    pub shape: Shape,
     /// The file to write: .rs for Rust, .c for C with its header beside it; - prints Rust
     #[arg(short, long, value_name = "OUT.rs|OUT.c", required_unless_present_any = ["emit", "arduino"])]
     output: Option<PathBuf>,

@@ -64,6 +64,8 @@ struct CommandLine {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
+    shape: Option<compile::Shape>,
+    #[command(flatten)]
     compile: Option<compile::Arguments>,
 }
 
@@ -79,13 +81,16 @@ enum Command {
 /// Does what the command line says.
 pub fn main() -> ExitCode {
     let arguments = CommandLine::parse();
-    let result = match (arguments.command, arguments.compile) {
-        (Some(Command::Report(arguments)), _) => report::run(&arguments),
-        (Some(Command::Run(arguments)), _) => run::run(&arguments),
-        (Some(Command::Verify(arguments)), _) => verify::run(&arguments),
-        (Some(Command::Targets), _) => targets::run(),
-        (None, Some(arguments)) => compile::run(&arguments),
-        (None, None) => unreachable!("no arguments print the help"),
+    let result = match (arguments.command, arguments.shape, arguments.compile) {
+        (Some(Command::Report(arguments)), ..) => report::run(&arguments),
+        (Some(Command::Run(arguments)), ..) => run::run(&arguments),
+        (Some(Command::Verify(arguments)), ..) => verify::run(&arguments),
+        (Some(Command::Targets), ..) => targets::run(),
+        (None, Some(shape), Some(mut arguments)) => {
+            arguments.shape = shape;
+            compile::run(&arguments)
+        }
+        (None, ..) => unreachable!("no arguments print the help"),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
