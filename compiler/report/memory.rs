@@ -171,6 +171,7 @@ pub fn peak(program: &Program, lives: &[Life]) -> Option<Peak> {
     let what = &program.calls[layer].layer;
     let operators = match &*what.operators {
         "" => String::new(),
+        operators if operators.contains(',') => format!(", operators {operators}"),
         operators => format!(", operator {operators}"),
     };
     let mut why = format!(
