@@ -42,7 +42,7 @@ impl Hand {
     fn constant(&mut self, dtype: DType, bytes: Vec<u8>) -> Arg {
         let constants = &mut self.0.constants;
         let name = format!("TABLE_{}", constants.len());
-        constants.push(Constant { name, doc: "Numbers.".into(), dtype, bytes });
+        constants.push(Constant { name, doc: "Numbers.".into(), dtype, bytes, packed: false });
         Arg::Constant(constants.len() - 1)
     }
 

@@ -60,16 +60,15 @@ fn split(source: &str) -> Vec<(&str, String)> {
     functions
 }
 
-/// The names directly before an opening parenthesis, outside of comments.
+/// The names directly before an opening parenthesis, outside of comments; not those of methods.
 fn calls(text: &str) -> impl Iterator<Item = &str> {
     let code = text.lines().map(|line| line.split("//").next().expect("at least one part"));
     code.flat_map(|line| {
         let before = line.match_indices('(').map(move |(at, _)| &line[..at]);
-        before.map(|before| {
-            before
-                .rsplit(|c: char| !c.is_alphanumeric() && c != '_')
-                .next()
-                .expect("at least one part")
+        before.filter_map(|before| {
+            let mut parts = before.rsplit(|c: char| !c.is_alphanumeric() && c != '_');
+            let name = parts.next().expect("at least one part");
+            (!before[..before.len() - name.len()].ends_with('.')).then_some(name)
         })
     })
 }

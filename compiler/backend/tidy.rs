@@ -121,9 +121,12 @@ impl Used {
                 Stmt::Assembly(_) => true,
                 Stmt::For { from, to, body, .. } => {
                     self.block(body);
-                    self.expr(from);
-                    self.expr(to);
-                    !body.is_empty()
+                    let kept = !body.is_empty();
+                    if kept {
+                        self.expr(from);
+                        self.expr(to);
+                    }
+                    kept
                 }
             };
             if !kept {

@@ -70,16 +70,63 @@ pub enum Recipe {
     /// By a loop nest.
     Portable,
     /// By a routine in assembly for cores with the DSP extension.
-    Dsp(Box<dsp::Kernel>),
+    Dsp(Box<dsp::Kernel>, dsp::Run),
 }
 
 impl Recipe {
-    /// The fastest way on a core.
-    pub fn choose(graph: &Graph, node: &Node, target: &Target) -> Recipe {
+    /// The ways to compute a layer on a core, the fastest first.
+    pub fn all(graph: &Graph, node: &Node, target: &Target) -> Vec<Recipe> {
         let layer = Layer { graph, node, in_place: None };
-        match target.features.dsp.then(|| dsp::kernel(layer)).flatten() {
-            Some(kernel) => Recipe::Dsp(Box::new(kernel)),
-            None => Recipe::Portable,
+        if !target.features.dsp {
+            return vec![Recipe::Portable];
+        }
+        let run = |kernel: dsp::Kernel| {
+            let run = kernel.run(layer, &dsp::prices(&target.cycles));
+            Recipe::Dsp(Box::new(kernel), run)
+        };
+        let mut recipes: Vec<Recipe> = dsp::kernels(layer).into_iter().map(run).collect();
+        recipes.sort_by_key(Recipe::cycles);
+        if recipes.is_empty() {
+            recipes.push(Recipe::Portable);
+        }
+        recipes
+    }
+
+    /// The cycles of a routine; loop nests cost what compilers make of them.
+    pub fn cycles(&self) -> Option<u64> {
+        match self {
+            Recipe::Portable => None,
+            Recipe::Dsp(_, run) => Some(run.cost.cycles),
+        }
+    }
+
+    /// Bytes of flash for constants that other ways don't have in common with this.
+    pub fn flash(&self) -> usize {
+        match self {
+            Recipe::Portable => 0,
+            Recipe::Dsp(kernel, _) => 4 * kernel.stream.len(),
+        }
+    }
+
+    /// Where the first result may begin, in bytes behind the start of the first operand, if that
+    /// isn't needed any more: up to so many.
+    pub fn output_behind_input(&self) -> Option<i64> {
+        match self {
+            Recipe::Portable => None,
+            Recipe::Dsp(_, run) => Some(run.output),
+        }
+    }
+
+    /// Whether the first result may begin where the first operand does.
+    pub fn is_in_place(&self) -> bool {
+        matches!(self, Recipe::Dsp(kernel, _) if kernel.in_place == Some(0))
+    }
+
+    /// The same of the scratch memory.
+    pub fn scratch_behind_input(&self) -> Option<i64> {
+        match self {
+            Recipe::Portable => None,
+            Recipe::Dsp(_, run) => Some(run.scratch),
         }
     }
 
@@ -87,7 +134,7 @@ impl Recipe {
     pub fn scratch(&self) -> usize {
         match self {
             Recipe::Portable => 0,
-            Recipe::Dsp(kernel) => kernel.scratch,
+            Recipe::Dsp(kernel, _) => kernel.scratch,
         }
     }
 
@@ -96,10 +143,11 @@ impl Recipe {
     pub fn in_place(&self, graph: &Graph, node: &Node) -> Vec<usize> {
         match self {
             Recipe::Portable => in_place(graph, node),
-            Recipe::Dsp(kernel) => {
+            // Over the first operand, results may also lie elsewhere: the plan decides.
+            Recipe::Dsp(kernel, _) => {
                 let ty = |id| &graph.tensors[id].ty;
                 let same = |&operand: &usize| ty(node.inputs[operand]) == ty(node.outputs[0]);
-                kernel.in_place.into_iter().filter(same).collect()
+                kernel.in_place.into_iter().filter(|&operand| operand > 0).filter(same).collect()
             }
         }
     }
@@ -108,7 +156,7 @@ impl Recipe {
     pub fn lower<'a>(&self, layer: Layer<'a>) -> Lowering<'a> {
         match self {
             Recipe::Portable => portable::lower(layer),
-            Recipe::Dsp(kernel) => kernel.lower(layer),
+            Recipe::Dsp(kernel, _) => kernel.lower(layer),
         }
     }
 }

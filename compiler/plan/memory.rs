@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use super::packing;
 use crate::ir::{Graph, Node, TensorId};
 use crate::kernels::Recipe;
 use crate::loop_ir::{Memory, Region};
@@ -41,33 +42,29 @@ impl Layout {
             }
         }
         let mut memories: Vec<Memory> = Vec::new();
-        let mut placed: Vec<Option<Region>> = vec![None; buffers.len()];
-        let mut order: Vec<usize> = (0..buffers.len()).collect();
-        // Large ones first: the small ones fill the gaps.
-        order.sort_by_key(|&i| (std::cmp::Reverse(buffers[i].len * buffers[i].dtype.size()), i));
-        for i in order {
-            let buffer = &buffers[i];
-            let memory =
-                memories.iter().position(|m| m.dtype == buffer.dtype).unwrap_or_else(|| {
-                    memories.push(Memory { dtype: buffer.dtype, len: 0 });
-                    memories.len() - 1
-                });
-            let step = (alignment / buffer.dtype.size()).max(1);
-            let mut taken: Vec<Region> = (0..buffers.len())
-                .filter(|&j| buffers[j].overlaps(buffer))
-                .filter_map(|j| placed[j])
-                .filter(|region| region.memory == memory)
-                .collect();
-            taken.sort_by_key(|region| region.offset);
-            let mut offset = 0;
-            for region in taken {
-                if region.offset >= offset + buffer.len {
-                    break;
-                }
-                offset = offset.max((region.offset + region.len).next_multiple_of(step));
+        let mut placed = vec![None; buffers.len()];
+        let overlaps = overlaps(graph, recipes, &buffers, &buffer_of, &scratch_of);
+        let dtypes: Vec<DType> = buffers.iter().map(|buffer| buffer.dtype).collect();
+        for dtype in dtypes {
+            if memories.iter().any(|memory| memory.dtype == dtype) {
+                continue;
             }
-            placed[i] = Some(Region { memory, offset, len: buffer.len });
-            memories[memory].len = memories[memory].len.max(offset + buffer.len);
+            let members: Vec<usize> =
+                (0..buffers.len()).filter(|&i| buffers[i].dtype == dtype).collect();
+            let list: Vec<packing::Buffer> = members.iter().map(|&i| buffers[i].packed()).collect();
+            let position = |i: usize| members.iter().position(|&member| member == i);
+            let overlaps: Vec<packing::Overlap> = (overlaps.iter())
+                .filter_map(|overlap| {
+                    let (below, above) = (position(overlap.below)?, position(overlap.above)?);
+                    Some(packing::Overlap { below, above, ..*overlap })
+                })
+                .collect();
+            let step = (alignment / dtype.size()).max(1);
+            let (offsets, len) = packing::pack(&list, &overlaps, step);
+            for (&i, offset) in members.iter().zip(offsets) {
+                placed[i] = Some(Region { memory: memories.len(), offset, len: buffers[i].len });
+            }
+            memories.push(Memory { dtype, len });
         }
         let region = |(id, i): (TensorId, usize)| (id, placed[i].expect("all are placed"));
         Layout {
@@ -95,9 +92,41 @@ impl Layout {
 }
 
 impl Buffer {
-    fn overlaps(&self, other: &Buffer) -> bool {
-        self.alive.0 <= other.alive.1 && other.alive.0 <= self.alive.1
+    fn packed(&self) -> packing::Buffer {
+        packing::Buffer { len: self.len, alive: self.alive }
     }
+}
+
+/// Which buffers may share bytes while both are alive: results and scratch memory with the operand
+/// that is read for the last time, as far as the routine goes on reading before it writes.
+fn overlaps(
+    graph: &Graph,
+    recipes: &[Recipe],
+    buffers: &[Buffer],
+    buffer_of: &HashMap<TensorId, usize>,
+    scratch_of: &HashMap<TensorId, usize>,
+) -> Vec<packing::Overlap> {
+    let mut overlaps = Vec::new();
+    for (step, (node, recipe)) in graph.nodes.iter().zip(recipes).enumerate() {
+        let Some(&operand) = buffer_of.get(&node.inputs[0]) else { continue };
+        let others = || node.inputs[1..].iter().filter_map(|id| buffer_of.get(id));
+        if buffers[operand].alive.1 != step || others().any(|&other| other == operand) {
+            continue;
+        }
+        let result = node.outputs[0];
+        let over = [
+            (buffer_of.get(&result), recipe.output_behind_input(), recipe.is_in_place()),
+            (scratch_of.get(&result), recipe.scratch_behind_input(), false),
+        ];
+        for (buffer, limit, same) in over {
+            if let (Some(&buffer), Some(limit)) = (buffer, limit) {
+                if buffer != operand && buffers[buffer].alive.0 == step {
+                    overlaps.push(packing::Overlap { below: operand, above: buffer, limit, same });
+                }
+            }
+        }
+    }
+    overlaps
 }
 
 /// Whether `node` is no step at all: its result is its operand's memory.

@@ -1,12 +1,14 @@
 //! From a graph to a program: which kernel computes each node, and where its operands lie.
 
+mod choice;
 mod memory;
+mod packing;
 mod share;
 
 use std::collections::HashMap;
 
 use crate::ir::{Graph, Node, TensorId};
-use crate::kernels::{Binding, Layer as KernelLayer, Lowering, Recipe};
+use crate::kernels::{Binding, Layer as KernelLayer, Lowering};
 use crate::loop_ir::{Arg, Border, Call, Constant, Function, Layer, Program};
 use crate::ops::DType;
 use crate::target::Target;
@@ -14,8 +16,7 @@ use memory::Layout;
 
 /// The program for a graph on a target.
 pub fn program(graph: &Graph, target: &Target) -> Program {
-    let recipes: Vec<Recipe> =
-        graph.nodes.iter().map(|node| Recipe::choose(graph, node, target)).collect();
+    let recipes = choice::fastest(graph, target);
     let layout = Layout::new(graph, &recipes, target.alignment);
     let mut program = Program { memories: layout.memories.clone(), ..Program::default() };
     let mut parts = Parts::default();

@@ -64,46 +64,46 @@ impl Model {
 
     /// Memory of the input, to be written before each run.
     pub fn input_mut(&mut self) -> &mut [i8; INPUT_LEN] {
-        let Some((_, input, _)) = carve(&mut self.arena.0, 1024) else { unreachable!() };
+        let Some((_, input, _)) = carve(&mut self.arena.0, 0) else { unreachable!() };
         input
     }
 
     /// Computes the outputs from the inputs, whose memory it may use for other tensors.
     pub fn run(&mut self) {
         // Operator 0: CONV_2D 3x3 padding 1,1,1,1
-        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
-        let Some(input) = window(after, 0) else { return };
+        let Some((before, output, _)) = carve(&mut self.arena.0, 256) else { return };
+        let Some(input) = window(before, 0) else { return };
         conv_2d_0(input, &WEIGHTS_0.0, &BIAS_0, &MULTIPLIERS_0, &SHIFTS_0, output);
 
         // Operator 1: MAX_POOL_2D 2x2 stride 2x2
-        let Some((before, output, _)) = carve(&mut self.arena.0, 1024) else { return };
-        let Some(input) = window(before, 0) else { return };
+        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
+        let Some(input) = window(after, 0) else { return };
         max_pool_2d_1(input, output);
 
         // Operator 2: CONV_2D 3x3
-        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
-        let Some(input) = window(after, 896) else { return };
+        let Some((before, output, _)) = carve(&mut self.arena.0, 256) else { return };
+        let Some(input) = window(before, 0) else { return };
         conv_2d_2(input, &WEIGHTS_2.0, &BIAS_2, &MULTIPLIERS_2, &SHIFTS_2, output);
 
         // Operator 4: FULLY_CONNECTED
-        let Some((before, output, _)) = carve(&mut self.arena.0, 128) else { return };
-        let Some(input) = window(before, 0) else { return };
+        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
+        let Some(input) = window(after, 224) else { return };
         fully_connected_4(input, &WEIGHTS_4.0, &BIAS_4, output);
 
         // Operator 5: FULLY_CONNECTED
-        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
-        let Some(input) = window(after, 118) else { return };
+        let Some((before, output, _)) = carve(&mut self.arena.0, 32) else { return };
+        let Some(input) = window(before, 0) else { return };
         fully_connected_5(input, &WEIGHTS_5.0, &BIAS_5, output);
 
         // Operator 6: SOFTMAX
-        let Some((before, output, _)) = carve(&mut self.arena.0, 16) else { return };
-        let Some(input) = window(before, 0) else { return };
+        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
+        let Some(input) = window(after, 22) else { return };
         softmax_6(input, &EXPONENTIALS_6, output);
     }
 
     /// Memory of the output, to be read after a run.
     pub fn output(&self) -> &[i8; OUTPUT_LEN] {
-        let Some(output) = window(&self.arena.0, 16) else { unreachable!() };
+        let Some(output) = window(&self.arena.0, 0) else { unreachable!() };
         output
     }
 }

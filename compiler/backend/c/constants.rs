@@ -21,8 +21,9 @@ pub fn print(constant: &Constant, name: &str) -> String {
 
 /// The inside of the braces: on the same line if it's short, else on lines of its own.
 fn elements(out: &mut String, constant: &Constant) {
-    const SHORT: usize = 8;
-    let lines = constant.len() > SHORT;
+    // Eight of the longest words fill a line.
+    let short = if constant.dtype.size() > 1 { 4 } else { 8 };
+    let lines = constant.len() > short;
     if lines {
         out.push('\n');
     }

@@ -158,6 +158,11 @@ impl Assembler {
         self.push(Inst::Ssat(d, 8, m, 0));
     }
 
+    /// `m` held within a uint8.
+    pub fn usat8(&mut self, d: Reg, m: Reg) {
+        self.push(Inst::Usat(d, 8, m));
+    }
+
     /// The higher one of two int8, byte by byte; `temp` is lost.
     pub fn max8(&mut self, d: Reg, bound: Reg, temp: Reg) {
         self.push(Inst::Parallel { op: Parallel::Ssub8, d: temp, n: d, m: bound });

@@ -6,7 +6,7 @@
 
 use super::assembler::{behind, post, Assembler, Header};
 use super::gather::{Geometry, Window};
-use super::requantize::{self, Bounds, Form};
+use super::requantize::{self, Codes};
 use super::residual::Adding;
 use super::weights::{self, Ending, Filter};
 use super::Kernel;
@@ -28,7 +28,7 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
     if ending.residual.is_some() && filters.len() % weights::GROUP > 0 {
         return None;
     }
-    let packed = weights::stream(filters, ending.zero_point, 1)?;
+    let packed = weights::stream(filters, ending.shift(), 1)?;
     let steps = filters[0].weights.len();
     let columns = 8 * steps;
     let mut a = Assembler::default();
@@ -46,17 +46,14 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
     let entry = word((UNROLLED - steps % UNROLLED) % UNROLLED);
     let tail = word((filters.len() - 1) % weights::GROUP + 1);
     let stream_len = word(4 * packed.len());
-    let bounds = Bounds {
-        low: header.word(&mut a, i64::from(ending.clamp.0 as u8)),
-        high: header.word(&mut a, i64::from(ending.clamp.1 as u8)),
-    };
-    let form = Form::new(ending.clamp, ending.zero_point);
+    let codes = Codes::new(&mut a, &mut header, ending);
     let residual = ending.residual.map(|residual| Adding::new(&mut a, &mut header, residual));
 
     let [stream, stream_end, scratch, scratch_end, out, out_a, out_b, target] =
         std::array::from_fn(|_| a.slot());
     let residual = residual.map(|adding| adding.start(&mut a));
     header.copy(&mut a, R3, R12);
+    let codes = codes.start(&mut a, R3);
     if let Some(adding) = &residual {
         adding.first(&mut a, R1);
     }
@@ -149,9 +146,9 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
         requantize::unpair(&mut a, p1, q1);
     }
     // The filters in their order: low, high, low, high.
-    let codes = [1, 0, 3, 2].map(|i| [SUMS[0][i], SUMS[1][i]]);
-    let sums = [&codes[0][..], &codes[1], &codes[2], &codes[3]];
-    requantize::group(&mut a, form, bounds, LR, sums);
+    let results = [1, 0, 3, 2].map(|i| [SUMS[0][i], SUMS[1][i]]);
+    let sums = [&results[0][..], &results[1], &results[2], &results[3]];
+    codes.group(&mut a, LR, sums);
     if let Some(adding) = &residual {
         adding.add(&mut a, [out_a, out_b]);
     }
@@ -162,7 +159,7 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
     a.cmp(LR, R2);
     a.branch(Cond::Eq, partial);
     for (pointer, pixel) in [(R0, 0), (R1, 1)] {
-        for code in codes {
+        for code in results {
             a.strb(code[pixel], post(pointer, 1));
         }
     }
@@ -172,7 +169,7 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
     a.comment("the last group may have fewer filters");
     a.bind(partial);
     a.get(R2, tail);
-    for (i, code) in codes.iter().enumerate() {
+    for (i, code) in results.iter().enumerate() {
         if i > 0 {
             a.cmp(R2, i as i32);
             a.branch(Cond::Le, next);
@@ -186,6 +183,7 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
     a.branch(Cond::Ne, pair);
 
     let mut words = header.words();
+    words.extend(ending.table_words());
     words.extend(packed);
     let scratch = columns + geometry.line();
     Some(Kernel {

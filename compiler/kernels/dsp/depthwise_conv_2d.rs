@@ -6,7 +6,7 @@
 
 use super::assembler::{at, behind, post, Assembler, Header, Slot};
 use super::gather::Geometry;
-use super::requantize::{self, Bounds, Form};
+use super::requantize::Codes;
 use super::weights::{self, Ending, Filter, Requantization};
 use super::Kernel;
 use crate::loop_ir::assembly::registers::*;
@@ -27,7 +27,6 @@ struct Shape {
     stride: usize,
     /// Whether results of two rows share what they load.
     two_rows: bool,
-    form: Form,
 }
 
 /// A channel's copy.
@@ -62,7 +61,7 @@ pub fn kernel(
     let factors = |f: &Filter| {
         let (lo, hi) = weights::range(f);
         let fits = lo >= -(1 << 30) && hi < 1 << 30;
-        Requantization::new(f.multiplier, ending.zero_point).filter(|_| fits)
+        Requantization::new(f.multiplier, ending.shift()).filter(|_| fits)
     };
     let factors: Vec<Requantization> = filters.iter().map(factors).collect::<Option<_>>()?;
     // Long rows cost least.
@@ -85,7 +84,6 @@ pub fn kernel(
         columns: (!is_3x3).then_some(g.size[1]),
         stride: g.stride[1],
         two_rows: is_3x3 && g.stride == [1, 1],
-        form: Form::new(ending.clamp, ending.zero_point),
     };
 
     // Windows of the last pair of results, and of a second row where there is none, read zeros or
@@ -135,10 +133,9 @@ pub fn kernel(
     // A second column that isn't there is stored first, where the first will be.
     let out_x = word(if g.output[1] == 1 { 0 } else { out_steps[1] });
     let out_y = word(out_steps[0]);
-    let bounds = Bounds {
-        low: word(usize::from(ending.clamp.0 as u8)),
-        high: word(usize::from(ending.clamp.1 as u8)),
-    };
+    let codes = Codes::new(&mut a, &mut header, ending);
+    header.copy(&mut a, R3, R12);
+    let codes = codes.start(&mut a, R3);
     let [stream, input, output, scratch_at, channels_left, filters_left] =
         std::array::from_fn(|_| a.slot());
     let state = State {
@@ -160,9 +157,8 @@ pub fn kernel(
         out_x,
         out_y,
         row_step,
-        bounds,
+        codes,
     };
-    header.copy(&mut a, R3, R12);
     a.put(R3, stream);
     a.put(R0, input);
     a.put(R1, output);
@@ -239,6 +235,7 @@ pub fn kernel(
     a.branch(Cond::Ne, channel);
 
     let mut words = header.words();
+    words.extend(ending.table_words());
     for (filter, by) in filters.iter().zip(factors) {
         let taps = filter.taps(g.size[0] * g.size[1]);
         let tap = |y: usize, x: usize| {
@@ -362,7 +359,7 @@ struct State {
     out_x: Slot,
     out_y: Slot,
     row_step: Slot,
-    bounds: Bounds,
+    codes: Codes,
 }
 
 impl State {
@@ -388,9 +385,9 @@ impl State {
         a.get(R11, self.offset);
         a.get(LR, self.shift);
         for &sum in sums {
-            requantize::requantize(a, shape.form, sum, (R10, R11, LR), R12);
+            self.codes.requantize(a, sum, (R10, R11, LR), R12);
         }
-        requantize::bound(a, shape.form, self.bounds, sums, (R10, R11));
+        self.codes.finish(a, sums, (R10, R11));
         a.get(R10, self.out);
         a.get(R11, self.out_x);
         a.get(LR, self.out_y);

@@ -5,7 +5,7 @@
 
 use super::assembler::{behind, post, Assembler, Header};
 use super::gather::Run;
-use super::requantize::{self, Bounds, Form};
+use super::requantize::{self, Codes};
 use super::weights::{self, Ending, Filter};
 use super::Kernel;
 use crate::loop_ir::assembly::registers::*;
@@ -24,7 +24,7 @@ pub fn kernel(depth: usize, rows: &[Filter], ending: &Ending) -> Option<Kernel> 
     if ending.residual.is_some() {
         return None;
     }
-    let packed = weights::stream(rows, ending.zero_point, 2)?;
+    let packed = weights::stream(rows, ending.shift(), 2)?;
     let words = rows[0].weights.len().next_multiple_of(2);
     let steps = words / 2;
     let mut a = Assembler::default();
@@ -40,14 +40,11 @@ pub fn kernel(depth: usize, rows: &[Filter], ending: &Ending) -> Option<Kernel> 
     let entry = word(((UNROLLED - steps % UNROLLED) % UNROLLED) as i64);
     let tail = word(((rows.len() - 1) % weights::GROUP + 1) as i64);
     let stream_len = word(4 * packed.len() as i64);
-    let bounds = Bounds {
-        low: word(i64::from(ending.clamp.0 as u8)),
-        high: word(i64::from(ending.clamp.1 as u8)),
-    };
-    let form = Form::new(ending.clamp, ending.zero_point);
+    let codes = Codes::new(&mut a, &mut header, ending);
     let [stream, stream_end, scratch, out] = std::array::from_fn(|_| a.slot());
 
     header.copy(&mut a, R3, R12);
+    let codes = codes.start(&mut a, R3);
     a.put(R3, stream);
     a.get(R12, stream_len);
     a.add(R12, R12, R3);
@@ -97,20 +94,15 @@ pub fn kernel(depth: usize, rows: &[Filter], ending: &Ending) -> Option<Kernel> 
     requantize::unpair(&mut a, p0, q0);
     requantize::unpair(&mut a, p1, q1);
     // The rows in their order: low, high, low, high.
-    let codes = [q0, p0, q1, p1];
-    requantize::group(
-        &mut a,
-        form,
-        bounds,
-        LR,
-        [&codes[..1], &codes[1..2], &codes[2..3], &codes[3..]],
-    );
+    let results = [q0, p0, q1, p1];
+    let sums = [&results[..1], &results[1..2], &results[2..3], &results[3..]];
+    codes.group(&mut a, LR, sums);
     let (partial, end) = (a.label(), a.label());
     a.get(R0, out);
     a.get(R2, stream_end);
     a.cmp(LR, R2);
     a.branch(Cond::Eq, partial);
-    for code in codes {
+    for code in results {
         a.strb(code, post(R0, 1));
     }
     a.put(R0, out);
@@ -118,7 +110,7 @@ pub fn kernel(depth: usize, rows: &[Filter], ending: &Ending) -> Option<Kernel> 
     a.comment("the last group may have fewer rows");
     a.bind(partial);
     a.get(R2, tail);
-    for (i, code) in codes.into_iter().enumerate() {
+    for (i, code) in results.into_iter().enumerate() {
         if i > 0 {
             a.cmp(R2, i as i32);
             a.branch(Cond::Le, end);
@@ -128,6 +120,7 @@ pub fn kernel(depth: usize, rows: &[Filter], ending: &Ending) -> Option<Kernel> 
     a.bind(end);
 
     let mut stream = header.words();
+    stream.extend(ending.table_words());
     stream.extend(packed);
     Some(Kernel {
         name: "fully_connected",

@@ -15,9 +15,11 @@ mod weights;
 mod winograd;
 
 use super::{Binding, Layer, Lowering};
+use crate::loop_ir::assembly::machine::{self, Contents, Cost, Pointer, Prices, Segment};
 use crate::loop_ir::assembly::Routine;
 use crate::loop_ir::Access;
 use crate::ops::{Conv2d, DType, DepthwiseConv2d, Epilogue, FullyConnected, Op, TensorType, Value};
+use crate::target::Cycles;
 use gather::Geometry;
 use weights::Ending;
 
@@ -37,14 +39,15 @@ pub struct Kernel {
     pub residual: bool,
 }
 
-/// The kernel for a layer, if there is one.
-pub fn kernel(layer: Layer) -> Option<Kernel> {
-    match &layer.node.op {
+/// The kernels that can compute a layer.
+pub fn kernels(layer: Layer) -> Vec<Kernel> {
+    let kernels = match &layer.node.op {
         Op::Conv2d(op) => conv_2d(layer, op),
-        Op::DepthwiseConv2d(op) => depthwise_conv_2d(layer, op),
-        Op::FullyConnected(op) => fully_connected(layer, op),
+        Op::DepthwiseConv2d(op) => depthwise_conv_2d(layer, op).map(|kernel| vec![kernel]),
+        Op::FullyConnected(op) => fully_connected(layer, op).map(|kernel| vec![kernel]),
         _ => None,
-    }
+    };
+    kernels.unwrap_or_default()
 }
 
 impl Kernel {
@@ -69,6 +72,82 @@ impl Kernel {
     }
 }
 
+/// What a core's instructions cost routines.
+pub fn prices(cycles: &Cycles) -> Prices {
+    Prices {
+        data: cycles.data.into(),
+        load: cycles.load.into(),
+        load_pipelined: cycles.load_pipelined.into(),
+        store: cycles.store.into(),
+        multiple: cycles.multiple.into(),
+        branch: cycles.branch.into(),
+        branch_taken: cycles.branch_taken.into(),
+    }
+}
+
+/// What an execution of a layer's routine shows.
+pub struct Run {
+    /// What it takes.
+    pub cost: Cost,
+    /// How far behind the start of the input the output may begin at most, so that it is written
+    /// only where the input has been read.
+    pub output: i64,
+    /// The same of the scratch memory.
+    pub scratch: i64,
+}
+
+impl Kernel {
+    /// Executes the routine on memory of its own.
+    ///
+    /// # Panics
+    /// When it does what it must not: a bug in tflc.
+    pub fn run(&self, layer: Layer, prices: &Prices) -> Run {
+        let last = layer.node.inputs.len() - 1;
+        let stream: Vec<u8> = self.stream.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let mut memories = vec![
+            (vec![0; layer.input(0).bytes()], false),
+            (vec![0; layer.output().bytes()], true),
+            (vec![0; self.scratch], true),
+        ];
+        if self.residual {
+            memories.push((vec![0; layer.input(last).bytes()], false));
+        }
+        let mut segments: Vec<Segment> = (memories.iter_mut())
+            .map(|(bytes, writable)| {
+                let open = vec![(0, bytes.len(), *writable)];
+                Segment { bytes: Contents::Memory(bytes), open }
+            })
+            .collect();
+        let open = vec![(0, stream.len(), false)];
+        segments.insert(3, Segment { bytes: Contents::Constant(&stream), open });
+        let start = |segment: usize| Pointer { segment, offset: 0 };
+        let args: Vec<Pointer> = (0..segments.len()).map(start).collect();
+        let (cost, times) = machine::trace(&self.routine, &mut segments, &args, prices)
+            .unwrap_or_else(|error| panic!("bug in tflc: {}: {error}", self.name));
+        let behind = |segment: usize| behind(&times[0].last_read, &times[segment].first_write);
+        Run { cost, output: behind(1), scratch: behind(2) }
+    }
+}
+
+/// How many bytes behind the start of what is read, what is written may begin at most, so that
+/// nothing is written before its last reading.
+fn behind(last_read: &[u32], first_write: &[u32]) -> i64 {
+    // By time, latest first: the lowest place that is still to be read then.
+    let mut open: Vec<(u32, usize)> = last_read.iter().copied().zip(0..).collect();
+    open.sort_unstable_by_key(|&(time, at)| (std::cmp::Reverse(time), at));
+    let mut lowest = usize::MAX;
+    for (_, at) in &mut open {
+        lowest = lowest.min(*at);
+        *at = lowest;
+    }
+    let limit = |(at, &time): (usize, &u32)| {
+        let later = open.partition_point(|&(read, _)| read > time);
+        let lowest = open[..later].last()?.1;
+        (time > 0).then_some(lowest as i64 - 1 - at as i64)
+    };
+    first_write.iter().enumerate().filter_map(limit).min().unwrap_or(i64::MAX / 2)
+}
+
 /// What becomes of a layer's sums, if it has one result and constant weights.
 fn ending(layer: Layer, epilogue: &Epilogue) -> Option<Ending> {
     let bias_is_constant = layer.node.inputs.len() < 3 || layer.constant(2).is_some();
@@ -77,7 +156,7 @@ fn ending(layer: Layer, epilogue: &Epilogue) -> Option<Ending> {
     Ending::new(chain).filter(|_| bias_is_constant)
 }
 
-fn conv_2d(layer: Layer, op: &Conv2d) -> Option<Kernel> {
+fn conv_2d(layer: Layer, op: &Conv2d) -> Option<Vec<Kernel>> {
     let ending = ending(layer, &op.epilogue)?;
     let weights = layer.constant(1)?.ints();
     let &[images, height, width, channels] = &layer.input(0).shape[..] else { return None };
@@ -103,8 +182,11 @@ fn conv_2d(layer: Layer, op: &Conv2d) -> Option<Kernel> {
         weights::filters(layer, count, runs, op.input_zero_point, &ending, |filter, row, tap| {
             weights[(filter * runs.0 + row) * runs.1 + tap]
         });
-    winograd::kernel(&geometry, &filters, &ending)
-        .or_else(|| conv_2d::kernel(&geometry, &filters, &ending))
+    let kernels = [
+        winograd::kernel(&geometry, &filters, &ending),
+        conv_2d::kernel(&geometry, &filters, &ending),
+    ];
+    Some(kernels.into_iter().flatten().collect())
 }
 
 fn fully_connected(layer: Layer, op: &FullyConnected) -> Option<Kernel> {

@@ -1,84 +1,127 @@
 //! From sums to codes, in registers.
 
-use super::assembler::{post, Assembler, Slot};
+use super::assembler::{post, Assembler, Header, Slot};
+use super::weights::Ending;
 use crate::loop_ir::assembly::registers::*;
-use crate::loop_ir::assembly::{Operand, Reg, Shift};
+use crate::loop_ir::assembly::{Address, Operand, Reg, Shift};
 
 /// What is done to sums: decided when a routine is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Form {
+struct Form {
     /// Whether codes below the zero point survive, so that negative sums must be rounded right.
-    pub negative: bool,
+    negative: bool,
     /// Whether codes have a lower bound above −128.
-    pub low: bool,
+    low: bool,
     /// Whether codes have an upper bound below 127.
-    pub high: bool,
+    high: bool,
+    /// Whether codes go through a table, which has the bounds in it.
+    table: bool,
 }
 
-impl Form {
-    /// The cheapest form that serves.
-    pub fn new((low, high): (i32, i32), zero_point: i32) -> Form {
-        Form { negative: low < zero_point, low: low > -128, high: high < 127 }
-    }
-}
-
-/// Where the bounds are kept.
+/// How a routine makes codes of sums.
 #[derive(Clone, Copy)]
-pub struct Bounds {
-    /// The lower one.
-    pub low: Slot,
-    /// The upper one.
-    pub high: Slot,
+pub struct Codes {
+    form: Form,
+    low: Slot,
+    high: Slot,
+    table: Slot,
 }
 
-/// Requantizes a doubled sum: `offset` and `shift` as in a stream; `temp` is lost.
-pub fn requantize(code: &mut Assembler, form: Form, sum: Reg, by: (Reg, Reg, Reg), temp: Reg) {
-    let (multiplier, offset, shift) = by;
-    if form.negative {
-        code.add(temp, offset, Operand::Shifted(sum, Shift::Asr, 31));
-        code.smmlar(sum, sum, multiplier, temp);
-    } else {
-        code.smmlar(sum, sum, multiplier, offset);
+impl Codes {
+    /// As a layer's sums end.
+    pub fn new(a: &mut Assembler, header: &mut Header, ending: &Ending) -> Codes {
+        let mut codes = Codes::bounded(a, header, ending.clamp, ending.zero_point);
+        if let Some(table) = &ending.table {
+            let at = |code: i32| table[(code + 128) as usize];
+            let zero = ending.zero_point;
+            let negative = (-128..zero).any(|code| at(code) != at(zero.clamp(-128, 127)));
+            codes.form = Form { negative, low: false, high: false, table: true };
+        }
+        codes
     }
-    code.asr(sum, sum, shift);
-    code.ssat8(sum, sum);
+
+    /// Codes between two bounds.
+    pub fn bounded(
+        a: &mut Assembler,
+        header: &mut Header,
+        (low, high): (i32, i32),
+        zero_point: i32,
+    ) -> Codes {
+        let (negative, table) = (low < zero_point, false);
+        Codes {
+            form: Form { negative, low: low > -128, high: high < 127, table },
+            low: header.word(a, i64::from(low as u8)),
+            high: header.word(a, i64::from(high as u8)),
+            table: Slot::default(),
+        }
+    }
+
+    /// Notes where the table is: at `stream`, which moves behind it.
+    pub fn start(mut self, a: &mut Assembler, stream: Reg) -> Codes {
+        if self.form.table {
+            self.table = a.slot();
+            a.put(stream, self.table);
+            a.add(stream, stream, 256);
+        }
+        self
+    }
+
+    /// Requantizes a doubled sum by multiplier, offset and shift as in a stream; `temp` is lost.
+    pub fn requantize(&self, a: &mut Assembler, sum: Reg, by: (Reg, Reg, Reg), temp: Reg) {
+        let (multiplier, offset, shift) = by;
+        if self.form.negative {
+            a.add(temp, offset, Operand::Shifted(sum, Shift::Asr, 31));
+            a.smmlar(sum, sum, multiplier, temp);
+        } else {
+            a.smmlar(sum, sum, multiplier, offset);
+        }
+        a.asr(sum, sum, shift);
+        match self.form.table {
+            // The offset makes it the table's index.
+            true => a.usat8(sum, sum),
+            false => a.ssat8(sum, sum),
+        }
+    }
+
+    /// Requantizes a group's sums: for each of the four filters, the registers with its doubled
+    /// sums. `stream` points to the group's factors and moves behind them; `r0` to `r3` are lost.
+    pub fn group(&self, a: &mut Assembler, stream: Reg, sums: [&[Reg]; 4]) {
+        for (filter, sums) in sums.iter().enumerate() {
+            if filter == 0 {
+                a.ldm(stream, &[R0, R1, R2]);
+            } else {
+                a.lsr(R2, R2, 8);
+                a.ldr(R0, post(stream, 4));
+                a.ldr(R1, post(stream, 4));
+            }
+            for &sum in *sums {
+                self.requantize(a, sum, (R0, R1, R2), R3);
+            }
+        }
+        self.finish(a, &sums.concat(), (R0, R3));
+    }
+
+    /// Holds codes within their bounds, or looks them up; both temporaries are lost.
+    pub fn finish(&self, a: &mut Assembler, codes: &[Reg], temps: (Reg, Reg)) {
+        let (limit, temp) = temps;
+        if self.form.low {
+            a.get(limit, self.low);
+            codes.iter().for_each(|&reg| a.max8(reg, limit, temp));
+        }
+        if self.form.high {
+            a.get(limit, self.high);
+            codes.iter().for_each(|&reg| a.min8(reg, limit, temp));
+        }
+        if self.form.table {
+            a.get(limit, self.table);
+            codes.iter().for_each(|&reg| a.ldrsb(reg, Address::Index(limit, reg, 0)));
+        }
+    }
 }
 
 /// Two filters' sums `P` and `Q`: doubled, the high filter's where `P` was.
-pub fn unpair(code: &mut Assembler, p: Reg, q: Reg) {
-    code.sub(p, p, q);
-    code.asr(p, p, 7);
-    code.lsl(q, q, 1);
-}
-
-/// Requantizes a group's sums: for each of the four filters, the registers with its doubled sums.
-/// `stream` points to the group's factors and moves behind them; `r0` to `r3` are lost.
-pub fn group(code: &mut Assembler, form: Form, bounds: Bounds, stream: Reg, sums: [&[Reg]; 4]) {
-    for (filter, sums) in sums.iter().enumerate() {
-        if filter == 0 {
-            code.ldm(stream, &[R0, R1, R2]);
-        } else {
-            code.lsr(R2, R2, 8);
-            code.ldr(R0, post(stream, 4));
-            code.ldr(R1, post(stream, 4));
-        }
-        for &sum in *sums {
-            requantize(code, form, sum, (R0, R1, R2), R3);
-        }
-    }
-    bound(code, form, bounds, &sums.concat(), (R0, R3));
-}
-
-/// Holds codes within their bounds, where those are narrower than an int8; both temporaries are
-/// lost.
-pub fn bound(code: &mut Assembler, form: Form, bounds: Bounds, codes: &[Reg], temps: (Reg, Reg)) {
-    let (limit, temp) = temps;
-    if form.low {
-        code.get(limit, bounds.low);
-        codes.iter().for_each(|&reg| code.max8(reg, limit, temp));
-    }
-    if form.high {
-        code.get(limit, bounds.high);
-        codes.iter().for_each(|&reg| code.min8(reg, limit, temp));
-    }
+pub fn unpair(a: &mut Assembler, p: Reg, q: Reg) {
+    a.sub(p, p, q);
+    a.asr(p, p, 7);
+    a.lsl(q, q, 1);
 }

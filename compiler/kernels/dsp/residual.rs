@@ -5,7 +5,7 @@
 //! of the two factors is one half: that share is a shift.
 
 use super::assembler::{post, Assembler, Header, Slot};
-use super::requantize::{self, Bounds, Form};
+use super::requantize::Codes;
 use super::weights::{Requantization, Residual, Share};
 use crate::loop_ir::assembly::registers::*;
 use crate::loop_ir::assembly::{Operand, Reg, Shift};
@@ -15,8 +15,7 @@ pub struct Adding {
     own: Words,
     other: Words,
     by: [Slot; 3],
-    bounds: Bounds,
-    form: Form,
+    codes: Codes,
     variables: Option<Variables>,
 }
 
@@ -43,16 +42,12 @@ const DOUBLED: u32 = 21;
 impl Adding {
     /// Describes the sum in the header.
     pub fn new(a: &mut Assembler, header: &mut Header, residual: Residual) -> Adding {
-        let bounds = Bounds {
-            low: header.word(a, i64::from(residual.clamp.0 as u8)),
-            high: header.word(a, i64::from(residual.clamp.1 as u8)),
-        };
+        let codes = Codes::bounded(a, header, residual.clamp, residual.zero_point);
         Adding {
             own: Words::new(a, header, residual.own),
             other: Words::new(a, header, residual.other),
             by: factor(a, header, residual.by),
-            bounds,
-            form: Form::new(residual.clamp, residual.zero_point),
+            codes,
             variables: None,
         }
     }
@@ -126,9 +121,9 @@ impl Adding {
         }
         for code in codes {
             a.lsl(code, code, 1);
-            requantize::requantize(a, self.form, code, (R1, R2, R3), R12);
+            self.codes.requantize(a, code, (R1, R2, R3), R12);
         }
-        requantize::bound(a, self.form, self.bounds, &codes, (R1, R2));
+        self.codes.finish(a, &codes, (R1, R2));
     }
 }
 

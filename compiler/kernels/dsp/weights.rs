@@ -114,12 +114,11 @@ impl Requantization {
     /// `(y + (y >> 31) + 2^(s−1)) >> s`, and the sign of `y` is that of the sum wherever it counts.
     pub fn new(by: Multiplier, zero_point: i32) -> Option<Self> {
         let shift = -by.shift;
-        let fits = by.multiplier > 0 && (1..=22).contains(&shift) && zero_point.abs() <= 128;
-        fits.then(|| Requantization {
-            multiplier: by.multiplier,
-            offset: (2 * zero_point + 1) << (shift - 1),
-            shift,
-        })
+        let fits = by.multiplier > 0 && (1..=22).contains(&shift);
+        let offset = i64::from(2 * zero_point + 1) << (shift - 1).clamp(0, 31);
+        // As large as the sums may be, so that the two together fit 32 bits.
+        let offset = i32::try_from(offset).ok().filter(|offset| fits && offset.abs() <= 1 << 30)?;
+        Some(Requantization { multiplier: by.multiplier, offset, shift })
     }
 }
 
@@ -199,6 +198,8 @@ pub struct Ending {
     pub zero_point: i32,
     /// The lowest and the highest code.
     pub clamp: (i32, i32),
+    /// What becomes of the code then, by code + 128.
+    pub table: Option<Box<[i8; 256]>>,
     /// The residual that is added to the code.
     pub residual: Option<Residual>,
 }
@@ -248,6 +249,8 @@ impl Ending {
             return None;
         };
         let codes = |min: i32, max: i32| (min >= -128 && max <= 127).then_some((min, max));
+        let sum = rest.iter().position(|stage| matches!(stage, Stage::AddResidual { .. }));
+        let (mapping, rest) = rest.split_at(sum.unwrap_or(rest.len()));
         let residual = match rest {
             [] => None,
             [Stage::AddResidual { own, other }, Stage::Requantize { offset: 0, multipliers, zero_point }, Stage::Clamp { min, max }] =>
@@ -264,10 +267,29 @@ impl Ending {
             _ => return None,
         };
         let clamp = codes(*min, *max)?;
-        Some(Ending { multipliers: multipliers.clone(), zero_point: *zero_point, clamp, residual })
+        let table = (!mapping.is_empty()).then(|| {
+            let code = |code: i32| {
+                mapping.iter().fold(code.clamp(*min, *max), |code, stage| stage.apply(code, 0))
+            };
+            Box::new(std::array::from_fn(|i| code(i as i32 - 128) as i8))
+        });
+        let (multipliers, zero_point) = (multipliers.clone(), *zero_point);
+        Some(Ending { multipliers, zero_point, clamp, table, residual })
     }
 
-    /// The code for a filter's sum, before the residual.
+    /// What is added to a sum behind its factor: the zero point, or what makes the code an index of
+    /// the table.
+    pub fn shift(&self) -> i32 {
+        self.zero_point + if self.table.is_some() { 128 } else { 0 }
+    }
+
+    /// The table as words.
+    pub fn table_words(&self) -> Vec<i32> {
+        let bytes: Vec<u8> = self.table.iter().flat_map(|t| t.iter().map(|&x| x as u8)).collect();
+        bytes.chunks(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+    }
+
+    /// The code for a filter's sum, before what follows.
     fn code(&self, sum: i32, by: Multiplier) -> i32 {
         let (min, max) = self.clamp;
         by.apply(sum).saturating_add(self.zero_point).clamp(min, max)

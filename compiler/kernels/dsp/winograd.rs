@@ -11,7 +11,7 @@
 
 use super::assembler::{at, behind, post, Assembler, Header, Slot};
 use super::gather::{Geometry, Window};
-use super::requantize::{self, Bounds, Form};
+use super::requantize::Codes;
 use super::weights::{self, Ending, Filter, Requantization};
 use super::Kernel;
 use crate::loop_ir::assembly::registers::*;
@@ -39,7 +39,7 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
         lo > -(1 << 29) && hi < 1 << 29
     });
     let factors: Vec<Requantization> = (filters.iter())
-        .map(|f| Requantization::new(f.multiplier, ending.zero_point).filter(|_| fits))
+        .map(|f| Requantization::new(f.multiplier, ending.shift()).filter(|_| fits))
         .collect::<Option<_>>()?;
 
     let tiles = Geometry { output: [height / 2, width / 2], size: [4, 4], stride: [2, 2], ..*g };
@@ -69,11 +69,7 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
     let row = word(width * count);
     let words_of_pixel = word(steps);
     let pixel_len = word(2 * channels);
-    let bounds = Bounds {
-        low: word(usize::from(ending.clamp.0 as u8)),
-        high: word(usize::from(ending.clamp.1 as u8)),
-    };
-    let form = Form::new(ending.clamp, ending.zero_point);
+    let codes = Codes::new(&mut a, &mut header, ending);
     let [stream, scratch, patch, out, out_a, out_b, target, left, column] =
         std::array::from_fn(|_| a.slot());
     let [groups_left, position_end, sums_at, filters_left] = std::array::from_fn(|_| a.slot());
@@ -88,6 +84,7 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
     };
 
     header.copy(&mut a, R3, R12);
+    let codes = codes.start(&mut a, R3);
     a.put(R3, stream);
     a.put(R2, scratch);
     a.get(R12, patch_offset);
@@ -203,12 +200,12 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
     a.ldm(LR, &[R8, R9, R10, R11]);
     for (tile, out) in [out_a, out_b].into_iter().enumerate() {
         results(&mut a, 16 * tile as i32);
-        let codes = [R4, R5, R6, R7];
-        for code in codes {
+        let results = [R4, R5, R6, R7];
+        for code in results {
             a.asr(code, code, 1);
-            requantize::requantize(&mut a, form, code, (R8, R9, R10), R0);
+            codes.requantize(&mut a, code, (R8, R9, R10), R0);
         }
-        requantize::bound(&mut a, form, bounds, &codes, (R1, R2));
+        codes.finish(&mut a, &results, (R1, R2));
         a.get(R0, out);
         a.get(R1, pixel);
         a.get(R2, row);
@@ -232,6 +229,7 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
     a.branch(Cond::Ne, pair);
 
     let mut words = header.words();
+    words.extend(ending.table_words());
     let transformed: Vec<Vec<[[i32; 2]; 16]>> =
         filters.iter().map(|filter| transformed(filter, steps)).collect();
     for (filters, transformed) in filters

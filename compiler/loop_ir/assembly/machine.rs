@@ -94,7 +94,16 @@ const STACK: usize = 512;
 /// Segments lie so many bytes apart.
 const SPACING: u32 = 1 << 24;
 /// No routine runs longer.
-const LIMIT: u64 = 1 << 32;
+const LIMIT: u64 = u32::MAX as u64;
+
+/// When the bytes of a segment were last read and first written, in instructions; 0 is never.
+#[derive(Clone, Debug, Default)]
+pub struct Times {
+    /// By byte.
+    pub last_read: Vec<u32>,
+    /// By byte.
+    pub first_write: Vec<u32>,
+}
 
 /// Executes a routine.
 ///
@@ -106,8 +115,39 @@ pub fn execute(
     args: &[Pointer],
     prices: &Prices,
 ) -> Result<Cost, String> {
+    run(routine, segments, args, prices, None)
+}
+
+/// Executes a routine, and notes when it touched what in each segment.
+///
+/// # Errors
+/// What it does that it must not: a bug in a kernel.
+pub fn trace(
+    routine: &Routine,
+    segments: &mut [Segment],
+    args: &[Pointer],
+    prices: &Prices,
+) -> Result<(Cost, Vec<Times>), String> {
+    let times = |segment: &Segment| match &segment.bytes {
+        Contents::Constant(_) => Times::default(),
+        Contents::Memory(bytes) => {
+            Times { last_read: vec![0; bytes.len()], first_write: vec![0; bytes.len()] }
+        }
+    };
+    let mut times: Vec<Times> = segments.iter().map(times).collect();
+    let cost = run(routine, segments, args, prices, Some(&mut times))?;
+    Ok((cost, times))
+}
+
+fn run(
+    routine: &Routine,
+    segments: &mut [Segment],
+    args: &[Pointer],
+    prices: &Prices,
+    times: Option<&mut Vec<Times>>,
+) -> Result<Cost, String> {
     let places: Vec<usize> = places(&routine.code);
-    let mut machine = Machine::new(segments, args);
+    let mut machine = Machine { times, ..Machine::new(segments, args) };
     let mut cost = Cost::default();
     let mut at = 0;
     let mut pipelined = false;
@@ -117,6 +157,7 @@ pub fn execute(
             continue;
         }
         cost.instructions += 1;
+        machine.now = cost.instructions as u32;
         let next =
             machine.step(inst).map_err(|error| format!("{error} (instruction {at}, {inst:?})"))?;
         let (own, taken, memory) = price(inst, prices);
@@ -194,6 +235,9 @@ struct Machine<'a, 'b> {
     /// By byte.
     selected: [bool; 4],
     start: [(u32, Origin); 15],
+    times: Option<&'a mut Vec<Times>>,
+    /// Instructions so far.
+    now: u32,
 }
 
 /// Where the stack lies.
@@ -236,6 +280,8 @@ impl<'a, 'b> Machine<'a, 'b> {
             flags: (0, 0, Origin::Data),
             selected: [false; 4],
             start: regs,
+            times: None,
+            now: 0,
         }
     }
 
@@ -335,9 +381,14 @@ impl<'a, 'b> Machine<'a, 'b> {
         Ok((Some(segment - 1), offset))
     }
 
-    fn load(&self, address: u32, len: u32) -> Result<(u32, Origin), String> {
+    fn load(&mut self, address: u32, len: u32) -> Result<(u32, Origin), String> {
         let (segment, at) = self.check(address, len, false)?;
         let range = at..at + len as usize;
+        if let (Some(times), Some(i)) = (&mut self.times, segment) {
+            if let Some(bytes) = times[i].last_read.get_mut(range.clone()) {
+                bytes.fill(self.now);
+            }
+        }
         let (bytes, origins) = match segment {
             None => (&self.stack[range.clone()], &self.stack_origins[range]),
             Some(i) => match &self.segments[i].bytes {
@@ -359,6 +410,10 @@ impl<'a, 'b> Machine<'a, 'b> {
                 self.stack_origins[range].fill(wide(origin));
             }
             Some(i) => {
+                if let Some(times) = &mut self.times {
+                    let bytes = times[i].first_write[range.clone()].iter_mut();
+                    bytes.filter(|time| **time == 0).for_each(|time| *time = self.now);
+                }
                 if let Contents::Memory(memory) = &mut self.segments[i].bytes {
                     memory[range.clone()].copy_from_slice(bytes);
                 }
@@ -480,6 +535,14 @@ impl<'a, 'b> Machine<'a, 'b> {
                 let max = (1 << (bits - 1)) - 1;
                 let value = (self.get(*m) as i32 >> by).clamp(-max - 1, max);
                 self.compute(*d, value as u32, &[*m]);
+            }
+            Inst::Usat(d, bits, m) => {
+                let value = (self.get(*m) as i32).clamp(0, (1 << bits) - 1);
+                let origin = match self.origin(*m) {
+                    Origin::Data if *bits <= 8 => Origin::Byte,
+                    origin => origin,
+                };
+                self.set(*d, value as u32, origin);
             }
             Inst::Parallel { op, d, n, m } => {
                 let (a, b) = (self.get(*n).to_le_bytes(), self.get(*m).to_le_bytes());

@@ -222,6 +222,8 @@ pub enum Inst {
     Pkhtb(Reg, Reg, Reg, u32),
     /// `m >> asr`, held within so many bits.
     Ssat(Reg, u32, Reg, u32),
+    /// `m`, held within so many bits without a sign.
+    Usat(Reg, u32, Reg),
     Parallel {
         op: Parallel,
         d: Reg,

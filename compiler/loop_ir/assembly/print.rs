@@ -170,6 +170,7 @@ fn spell(inst: &Inst, label: &dyn Fn(Label) -> String) -> String {
         Inst::Pkhtb(d, n, m, by) => format!("pkhtb {}, {}, {}, asr #{by}", r(*d), r(*n), r(*m)),
         Inst::Ssat(d, bits, m, 0) => format!("ssat {}, #{bits}, {}", r(*d), r(*m)),
         Inst::Ssat(d, bits, m, by) => format!("ssat {}, #{bits}, {}, asr #{by}", r(*d), r(*m)),
+        Inst::Usat(d, bits, m) => format!("usat {}, #{bits}, {}", r(*d), r(*m)),
         Inst::Parallel { op, d, n, m } => {
             let name = match op {
                 Parallel::Sadd16 => "sadd16",
