@@ -20,7 +20,9 @@ pub mod loop_ir;
 pub mod ops;
 pub mod passes;
 pub mod plan;
+pub mod report;
 pub mod target;
+pub mod text;
 
 pub use build_script::{build, Build, BuildError};
 

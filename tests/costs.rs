@@ -26,6 +26,7 @@ use std::process::Command;
 use firmware::Lang;
 use golden::Model;
 use tflc::target::Target;
+use tflc::text::thousands;
 
 /// The cores, in the order of the table.
 const TARGETS: [&str; 7] =
@@ -313,18 +314,6 @@ fn page(rows: &BTreeMap<Key, Figures>, compilers: &BTreeSet<(&'static str, Strin
         let cells = figures.map(|figure| if figure == 0 { "–".into() } else { thousands(figure) });
         writeln!(out, "| {model} | {} | {word} | {} |", TARGETS[*target], cells.join(" | "))
             .expect("a string");
-    }
-    out
-}
-
-fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
-            out.push(',');
-        }
-        out.push(digit);
     }
     out
 }

@@ -1,8 +1,9 @@
 //! What a program is called and said to be in any language: the words that its printers share.
 
-use super::{text, Banner};
+use super::Banner;
 use crate::loop_ir::{Layer, Memory, Program};
 use crate::ops::DType;
+use crate::text;
 
 /// Which operators of the model a layer stands for.
 pub fn operators(layer: &Layer) -> String {

@@ -7,7 +7,6 @@ pub mod rust;
 
 mod describe;
 mod runtime;
-mod text;
 mod tidy;
 
 /// What the head of a generated file says of where it comes from. No time, no folder: the same

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use tflc::loop_ir::Program;
 use tflc::target::{format_size, Target};
+use tflc::text::thousands;
 use tflc::Compiled;
 
-use super::{listing, tell, thousands, Failure};
+use super::{listing, tell, Failure};
 
 /// How many of the layers that hold the most are named.
 const NAMED_LAYERS: usize = 5;

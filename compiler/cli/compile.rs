@@ -8,21 +8,39 @@ use tflc::backend::c::{arduino, CFiles, Names};
 use tflc::ir::Graph;
 use tflc::passes;
 use tflc::target::{format_size, parse_size, Target};
+use tflc::text::thousands;
 use tflc::{Compiled, Options};
 
 use super::files::{self, Folders, Output};
-use super::{
-    budget, find_target, harmless, listing, print, quoted, take, tell, thousands, Failure,
-};
+use super::{budget, find_target, harmless, listing, print, quoted, take, tell, Failure};
+
+/// What shapes the code, whatever is done with it.
+#[derive(Debug, Default, Args)]
+pub struct Shape {
+    /// The quantized .tflite file
+    pub model: PathBuf,
+    /// The core to compile for (`tflc targets` lists them), or a .toml file that describes one
+    #[arg(short, long)]
+    pub target: String,
+    /// Fail if the constants take more read-only memory: bytes, or 64K, or 1M
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub flash: Option<usize>,
+    /// Fail if the model takes more memory, the stack not counted
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub ram: Option<usize>,
+    /// Round once where the model rounds more often: each layer's results are within 1 of the exact
+    /// ones, and it is said how often they aren't exact
+    #[arg(long)]
+    pub relax_requant: bool,
+}
 
 /// What the default command takes.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The quantized .tflite file
-    model: PathBuf,
-    /// The core to compile for (`tflc targets` lists them), or a .toml file that describes one
-    #[arg(short, long)]
-    target: String,
+    /// Parsed beside the others: clap knows whether optional arguments are there only where none of
+    /// them are flattened in turn.
+    #[arg(skip)]
+    pub shape: Shape,
     /// The file to write: .rs for Rust, .c for C with its header beside it; - prints Rust
     #[arg(short, long, value_name = "OUT.rs|OUT.c", required_unless_present_any = ["emit", "arduino"])]
     output: Option<PathBuf>,
@@ -32,16 +50,6 @@ pub struct Arguments {
     /// What public names in C begin with, instead of the file's name; also an Arduino library's name
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Fail if the constants take more read-only memory: bytes, or 64K, or 1M
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    flash: Option<usize>,
-    /// Fail if the model takes more memory, the stack not counted
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    ram: Option<usize>,
-    /// Round once where the model rounds more often: each layer's results are within 1 of the exact
-    /// ones, and it is said how often they aren't exact
-    #[arg(long)]
-    relax_requant: bool,
     /// Change nothing; exit 1 if the file isn't what would be written
     #[arg(long, conflicts_with = "emit")]
     check: bool,
@@ -88,8 +96,8 @@ impl Stage {
 /// Compiles as the command line says.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut wrong = Vec::new();
-    let target = take(find_target(&arguments.target), &mut wrong);
-    let model = take(files::read(&arguments.model), &mut wrong);
+    let target = take(find_target(&arguments.shape.target), &mut wrong);
+    let model = take(files::read(&arguments.shape.model), &mut wrong);
     let place = take(Place::new(arguments), &mut wrong);
     let (Some(target), Some(model), Some(place)) = (target, model, place) else {
         return Err(Failure::Unusable(wrong));
@@ -98,8 +106,14 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         return print(harmless(&emit(stage, arguments, &model, &target)?).as_bytes());
     }
     let options = options(arguments, target);
-    let compiled = compile(&arguments.model, &model, &options)?;
-    budget::keep(&arguments.model, arguments.flash, arguments.ram, &compiled, &options.target)?;
+    let compiled = compile(&arguments.shape.model, &model, &options)?;
+    budget::keep(
+        &arguments.shape.model,
+        arguments.shape.flash,
+        arguments.shape.ram,
+        &compiled,
+        &options.target,
+    )?;
     let texts = match &place.form {
         Form::Rust => vec![compiled.rust(&options)],
         Form::C(names) => {
@@ -224,7 +238,7 @@ impl Place {
             Action::Check
         } else {
             let folders = Folders::make(folders)?;
-            let sources = [&*arguments.model, Path::new(&arguments.target)];
+            let sources = [&*arguments.shape.model, Path::new(&arguments.shape.target)];
             let outputs = paths.iter().map(|path| Output::new(path, &sources));
             Action::Write(outputs.collect::<Result<_, _>>()?, folders)
         };
@@ -247,39 +261,63 @@ fn names(arguments: &Arguments, path: &Path, header: &Path) -> Result<Names, Str
     }
 }
 
+impl Shape {
+    /// What the library is asked, by that command line.
+    fn asked(&self, target: Target, arguments: String) -> Options {
+        let (model, relax_requant) = (file_name(&self.model), self.relax_requant);
+        Options { target, model, relax_requant, arguments }
+    }
+
+    /// What the library is asked for a report.
+    pub fn options(&self, target: Target) -> Options {
+        self.asked(target, self.command(file_name))
+    }
+
+    /// The arguments, with paths as `show` has them.
+    fn command(&self, show: fn(&Path) -> String) -> String {
+        let [model, target] = [&self.model, Path::new(&self.target)].map(|path| spell(path, show));
+        let mut line = format!("{model} --target {target}");
+        for (name, size) in [("flash", self.flash), ("ram", self.ram)] {
+            if let Some(size) = size {
+                line += &format!(" --{name} {}", format_size(size));
+            }
+        }
+        if self.relax_requant {
+            line += " --relax-requant";
+        }
+        line
+    }
+}
+
 /// What the library is asked. Folders are left out, so that the file is the same wherever it is
 /// made; and where it is printed, it is what a file named after the model would hold.
 fn options(arguments: &Arguments, target: Target) -> Options {
-    let file_name =
-        |path: &Path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-    let line = command(arguments, file_name);
-    let (model, relax_requant) = (file_name(&arguments.model), arguments.relax_requant);
-    Options { target, model, relax_requant, arguments: line }
+    arguments.shape.asked(target, command(arguments, file_name))
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// A path as an argument.
+fn spell(path: &Path, show: fn(&Path) -> String) -> String {
+    match show(path) {
+        name if name.starts_with('-') => quoted(&format!("./{name}")),
+        name => quoted(&name),
+    }
 }
 
 /// The arguments that write the code, with paths as `show` has them.
 fn command(arguments: &Arguments, show: fn(&Path) -> String) -> String {
-    let path = |path: &Path| match show(path) {
-        name if name.starts_with('-') => quoted(&format!("./{name}")),
-        name => quoted(&name),
-    };
-    let target = path(Path::new(&arguments.target));
-    let mut line = format!("{} --target {target}", path(&arguments.model));
-    for (name, size) in [("flash", arguments.flash), ("ram", arguments.ram)] {
-        if let Some(size) = size {
-            line += &format!(" --{name} {}", format_size(size));
-        }
-    }
-    if arguments.relax_requant {
-        line += " --relax-requant";
-    }
+    let mut line = arguments.shape.command(show);
     if let Some(name) = &arguments.name {
         line += &format!(" --name {}", quoted(name));
     }
+    let path = |path: &Path| spell(path, show);
     line + &match (&arguments.arduino, &arguments.output) {
         (Some(folder), _) => format!(" --arduino {}", path(folder)),
         (None, Some(output)) if output != Path::new("-") => format!(" -o {}", path(output)),
-        _ => format!(" -o {}", path(&arguments.model.with_extension("rs"))),
+        _ => format!(" -o {}", path(&arguments.shape.model.with_extension("rs"))),
     }
 }
 
@@ -305,20 +343,20 @@ fn emit(
     target: &Target,
 ) -> Result<String, Failure> {
     Ok(match stage {
-        Stage::Graph(None) => import(&arguments.model, model)?.to_string(),
+        Stage::Graph(None) => import(&arguments.shape.model, model)?.to_string(),
         Stage::Graph(Some(pass)) => {
-            let imported = import(&arguments.model, model)?;
-            let stages = passes::stages(imported, target, arguments.relax_requant);
+            let imported = import(&arguments.shape.model, model)?;
+            let stages = passes::stages(imported, target, arguments.shape.relax_requant);
             let after = stages.filter(|(name, _)| name == pass).last();
             after.ok_or_else(|| format!("{pass} runs with --relax-requant only"))?.1.to_string()
         }
         Stage::Kernels => {
             let options = options(arguments, target.clone());
-            listing::kernels(&compile(&arguments.model, model, &options)?.program)
+            listing::kernels(&compile(&arguments.shape.model, model, &options)?.program)
         }
         Stage::Memory => {
             let options = options(arguments, target.clone());
-            listing::memory(&compile(&arguments.model, model, &options)?.program)
+            listing::memory(&compile(&arguments.shape.model, model, &options)?.program)
         }
     })
 }
@@ -345,7 +383,7 @@ fn summary(arguments: &Arguments, paths: &[PathBuf], compiled: &Compiled, change
         "{}: {} layers, {} MACs, {} bytes of RAM, {} bytes of constants{}\n",
         written.join(" and "),
         program.calls.len(),
-        thousands(compiled.graph.macs() as usize),
+        thousands(compiled.graph.macs()),
         thousands(program.ram()),
         thousands(program.constant_bytes()),
         if changed { "" } else { " (unchanged)" }

@@ -7,23 +7,15 @@ use tflc::loop_ir::assembly::print;
 use tflc::loop_ir::{
     Access, Arg, Binary, Call, Expr, Function, Layer, Place, Program, Region, Stmt, Update, Var,
 };
-
-use super::thousands;
+use tflc::report::memory::{lives, short, Kind};
+use tflc::text::{table, thousands};
 
 /// A layer in a few words: which operators of the model it stands for, and what they yield.
 pub fn title(layer: &Layer) -> String {
-    let (what, tensor) = (&layer.what, quote(&layer.tensor));
+    let (what, tensor) = (&layer.what, short(&layer.tensor));
     match &*layer.operators {
         "" => format!("{what} {tensor}"),
         operators => format!("operator {operators} {what} {tensor}"),
-    }
-}
-
-/// A tensor's name in quotes; of the names that converters join, the first.
-fn quote(name: &str) -> String {
-    match name.split_once(';') {
-        Some((first, _)) => format!("'{first};…'"),
-        None => format!("'{name}'"),
     }
 }
 
@@ -182,77 +174,29 @@ fn spell(function: &Function, e: &Expr) -> String {
     }
 }
 
-/// A value in memory from the call that writes it to the last one that reads it.
-struct Life {
-    region: Region,
-    what: String,
-    /// The call that writes it; `None` for the model's inputs.
-    from: Option<usize>,
-    /// The last call that reads it; one behind the last for the model's outputs.
-    to: usize,
-}
-
 /// Each memory with what lies in it, when and where.
 pub fn memory(program: &Program) -> String {
     let mut text = String::new();
     let lives = lives(program);
     for (i, memory) in program.memories.iter().enumerate() {
-        let size = memory.dtype.size();
-        let bytes = thousands(memory.len * size);
+        let bytes = thousands(memory.len * memory.dtype.size());
         line(&mut text, 0, &format!("memory{i}: {}[{}], {bytes} bytes", memory.dtype, memory.len));
-        let mut rows = vec![["offset", "bytes", "calls", "what"].map(String::from)];
-        for life in lives.iter().filter(|life| life.region.memory == i) {
-            let from = life.from.map_or("input".to_string(), |call| call.to_string());
-            let to =
-                if life.to < program.calls.len() { life.to.to_string() } else { "output".into() };
-            rows.push([
-                thousands(life.region.offset * size),
-                thousands(life.region.len * size),
-                format!("{from}..{to}"),
-                life.what.clone(),
-            ]);
+        let mut rows = vec![["  offset", "bytes", "calls", "what"].map(String::from)];
+        for life in lives.iter().filter(|life| life.memory == i) {
+            let from = life.written.map_or("input".to_string(), |call| call.to_string());
+            let to = life.read.map_or("output".to_string(), |call| call.to_string());
+            let what = match (life.kind, life.written) {
+                (Kind::Scratch, _) => format!("scratch of {}", short(&life.tensor)),
+                (_, Some(call)) => title(&program.calls[call].layer),
+                (_, None) => short(&life.tensor),
+            };
+            let offset = format!("  {}", thousands(life.offset));
+            rows.push([offset, thousands(life.bytes), format!("{from}..{to}"), what]);
         }
-        for row in &rows {
-            let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
-            let [offset, bytes, calls, what] = row;
-            let (a, b, c) = (width(0), width(1), width(2));
-            line(&mut text, 0, &format!("  {offset:>a$}  {bytes:>b$}  {calls:<c$}  {what}"));
+        for row in table(&rows, [true, true, false, false]) {
+            line(&mut text, 0, &row);
         }
     }
     writeln!(text, "{} bytes of RAM in all", thousands(program.ram())).expect("a string");
     text
-}
-
-fn lives(program: &Program) -> Vec<Life> {
-    let overlap = |a: Region, b: Region| {
-        a.memory == b.memory && a.offset < b.offset + b.len && b.offset < a.offset + a.len
-    };
-    let mut lives: Vec<Life> = (program.inputs.iter())
-        .map(|input| Life { region: input.region, what: quote(&input.name), from: None, to: 0 })
-        .collect();
-    // The latest value in a place is the one that a read of it means.
-    let read = |lives: &mut Vec<Life>, region: Region, by: usize| {
-        if let Some(life) = lives.iter_mut().rev().find(|life| overlap(life.region, region)) {
-            life.to = life.to.max(by);
-        }
-    };
-    for (i, call) in program.calls.iter().enumerate() {
-        let params = &program.functions[call.function].params;
-        let args = || params.iter().zip(&call.args);
-        for (param, arg) in args() {
-            if let (Access::Read, Arg::Region(region)) = (param.access, arg) {
-                read(&mut lives, *region, i);
-            }
-        }
-        for (param, arg) in args() {
-            if let (Access::Write, Arg::Region(region)) = (param.access, arg) {
-                let what = title(&call.layer);
-                lives.push(Life { region: *region, what, from: Some(i), to: i });
-            }
-        }
-    }
-    for output in &program.outputs {
-        read(&mut lives, output.region, program.calls.len());
-    }
-    lives
 }

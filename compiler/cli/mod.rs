@@ -5,6 +5,7 @@ mod budget;
 mod compile;
 mod files;
 mod listing;
+mod report;
 mod run;
 mod targets;
 mod verify;
@@ -52,6 +53,7 @@ Examples:
   tflc kws.tflite --target cortex-m4 -o src/kws.rs --check   is the file up to date?
   tflc kws.tflite --target cortex-m4 --ram 64K -o -          print; fail if it needs more RAM
   tflc kws.tflite --target cortex-m4 --emit memory           where every tensor lies, and when
+  tflc report kws.tflite --target cortex-m4                  cycles, flash and RAM by layer
   tflc verify kws.tflite                                     is the generated code exact?
   tflc run kws.tflite --input x.bin -o y.bin                 the reference interpreter
 
@@ -62,11 +64,14 @@ struct CommandLine {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
+    shape: Option<compile::Shape>,
+    #[command(flatten)]
     compile: Option<compile::Arguments>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Report(report::Arguments),
     Run(run::Arguments),
     Verify(verify::Arguments),
     /// Lists the targets and what each has
@@ -76,12 +81,16 @@ enum Command {
 /// Does what the command line says.
 pub fn main() -> ExitCode {
     let arguments = CommandLine::parse();
-    let result = match (arguments.command, arguments.compile) {
-        (Some(Command::Run(arguments)), _) => run::run(&arguments),
-        (Some(Command::Verify(arguments)), _) => verify::run(&arguments),
-        (Some(Command::Targets), _) => targets::run(),
-        (None, Some(arguments)) => compile::run(&arguments),
-        (None, None) => unreachable!("no arguments print the help"),
+    let result = match (arguments.command, arguments.shape, arguments.compile) {
+        (Some(Command::Report(arguments)), ..) => report::run(&arguments),
+        (Some(Command::Run(arguments)), ..) => run::run(&arguments),
+        (Some(Command::Verify(arguments)), ..) => verify::run(&arguments),
+        (Some(Command::Targets), ..) => targets::run(),
+        (None, Some(shape), Some(mut arguments)) => {
+            arguments.shape = shape;
+            compile::run(&arguments)
+        }
+        (None, ..) => unreachable!("no arguments print the help"),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -166,19 +175,6 @@ fn quoted(argument: &str) -> String {
         return argument.to_string();
     }
     format!("'{}'", argument.replace('\'', r"'\''"))
-}
-
-/// A number with its thousands set apart.
-fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 #[cfg(test)]

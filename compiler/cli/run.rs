@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use tflc::ir::{self, Graph, TensorId};
 use tflc::ops::{DType, Value};
+use tflc::text::thousands;
 
 use super::files::{self, Output};
-use super::{compile, harmless, print, take, thousands, Failure};
+use super::{compile, harmless, print, take, Failure};
 
 /// Run a model in the reference interpreter
 #[derive(Debug, Args)]

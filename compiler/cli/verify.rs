@@ -6,10 +6,11 @@ use clap::{Args, ValueEnum};
 use tflc::harness::{self, Language, Link};
 use tflc::ir::{self, Graph};
 use tflc::ops::{DType, TensorType, Value};
+use tflc::text::thousands;
 use tflc::Options;
 
 use super::arithmetic::{Arithmetic, KNOWN};
-use super::{compile, files, find_target, print, take, tell, thousands, Failure};
+use super::{compile, files, find_target, print, take, tell, Failure};
 
 /// Builds the generated code for this machine and checks its outputs, bit for bit
 ///

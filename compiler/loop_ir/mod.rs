@@ -17,7 +17,7 @@ mod verify;
 
 pub use build::{call, load, Builder};
 pub use eval::Machine;
-pub use verify::verify;
+pub use verify::{cost, verify};
 
 use crate::ops::DType;
 

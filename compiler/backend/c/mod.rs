@@ -18,9 +18,10 @@ use std::collections::BTreeSet;
 
 use self::lines::WIDTH;
 pub use self::names::Names;
-use super::{describe, text, Banner};
+use super::{describe, Banner};
 use crate::loop_ir::Program;
 use crate::ops::DType;
+use crate::text;
 use names::Scope;
 
 const SOURCE: &str = include_str!("../../../templates/model.c.tera");
@@ -76,8 +77,8 @@ fn context(program: &Program, banner: &Banner, names: &Names) -> tera::Context {
     context.insert("macs", &text::thousands(banner.macs));
     let relaxed: Vec<String> = describe::relaxed(banner).iter().map(|line| ascii(line)).collect();
     context.insert("relaxed", &relaxed);
-    context.insert("constant_bytes", &text::thousands(program.constant_bytes() as u64));
-    context.insert("ram", &text::thousands(program.ram() as u64));
+    context.insert("constant_bytes", &text::thousands(program.constant_bytes()));
+    context.insert("ram", &text::thousands(program.ram()));
     let has_assembly = program.functions.iter().any(|function| function.assembly().is_some());
     context.insert("has_assembly", &has_assembly);
     context.insert("layers", &program.calls.len());

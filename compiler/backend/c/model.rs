@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::lines::{self, INDENT};
 use super::{ascii, c_type, comment, real_text, Names};
-use crate::backend::{describe, text};
+use crate::backend::describe;
 use crate::loop_ir::{Arg, Border, Expr, Program, Region};
+use crate::text;
 
 /// A memory, a member of the struct.
 #[derive(Serialize)]

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use super::function::{ident, rust_type};
-use crate::backend::text;
 use crate::loop_ir::assembly::{print, Routine};
 use crate::loop_ir::{Access, Function, Param};
+use crate::text;
 
 /// A function that is a routine.
 pub fn print(function: &Function, routine: &Routine, doc: &[String]) -> String {

@@ -4,9 +4,9 @@
 use std::fmt::Write;
 
 use super::function::real_text;
-use crate::backend::text;
 use crate::loop_ir::Constant;
 use crate::ops::DType;
+use crate::text;
 
 /// The width that lines are kept to.
 const WIDTH: usize = 100;

@@ -13,8 +13,9 @@ use std::collections::BTreeSet;
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 
-use super::{describe, runtime, text, Banner};
+use super::{describe, runtime, Banner};
 use crate::loop_ir::Program;
+use crate::text;
 
 /// The oldest Rust that compiles generated files.
 const RUST_VERSION: &str = "1.80";
@@ -91,8 +92,8 @@ fn head(program: &Program, banner: &Banner) -> String {
         format!(
             "Totals: {} MACs; {} bytes of constants; {} bytes of RAM; {} layers",
             text::thousands(banner.macs),
-            text::thousands(program.constant_bytes() as u64),
-            text::thousands(program.ram() as u64),
+            text::thousands(program.constant_bytes()),
+            text::thousands(program.ram()),
             program.calls.len()
         ),
     ];

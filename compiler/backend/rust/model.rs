@@ -9,9 +9,9 @@ use quote::{format_ident, quote, ToTokens};
 use super::function::{ident, real_text, rust_type};
 use super::{constants, Comments};
 use crate::backend::describe::{self, border_name, border_words};
-use crate::backend::text;
 use crate::loop_ir::{Access, Arg, Border, Call, Expr, Function, Memory, Program, Region};
 use crate::ops::DType;
+use crate::text;
 
 /// The constants of an input or output, as text.
 pub fn border_constants(program: &Program) -> String {

@@ -1,4 +1,7 @@
-//! Prose in generated files: whatever comes from the model file is made harmless first.
+//! Words, numbers and tables for people to read, in generated files and reports. Whatever comes from
+//! the model file is made harmless first.
+
+use std::fmt::Display;
 
 /// `text` in printable ASCII and the signs that tflc's own words hold, so that no name in a model
 /// file can end a comment's line.
@@ -25,8 +28,8 @@ pub fn code(name: &str) -> String {
     }
 }
 
-/// A number with its thousands set apart.
-pub fn thousands(number: u64) -> String {
+/// A whole number with its thousands set apart.
+pub fn thousands(number: impl Display) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {
@@ -83,7 +86,7 @@ mod tests {
 
     #[test]
     fn thousands_are_set_apart() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([0u64, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
     }
 
     #[test]

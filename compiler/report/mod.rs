@@ -1,0 +1,230 @@
+//! What a compiled model costs and why, layer by layer: for people as text and as a page, for
+//! programs as data.
+
+mod cycles;
+mod text;
+
+#[cfg(feature = "html")]
+mod html;
+
+pub mod memory;
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::loop_ir::{Arg, Call};
+use crate::target::Target;
+use crate::{Compiled, Options};
+use memory::{Kind, Life, Peak};
+
+/// Everything that there is to say of a compiled model. Its fields are the keys of the report as
+/// JSON, which later versions add to.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// The compiler's version.
+    pub tflc: String,
+    /// The model's file name.
+    pub model: String,
+    /// The model's SHA-256, in hexadecimal.
+    pub sha256: String,
+    /// The core.
+    pub target: String,
+    /// The command line's arguments.
+    pub arguments: String,
+    /// In which layers results aren't exact, as `--relax-requant` allows, and how far off they are.
+    pub relaxed: Vec<String>,
+    /// What runs, in its order.
+    pub layers: Vec<Layer>,
+    /// The whole model.
+    pub totals: Totals,
+    /// The memories one after another, in bytes.
+    pub memories: Vec<usize>,
+    /// What lies in memory, in the order in which it is written.
+    pub tensors: Vec<Life>,
+    /// Where memory is fullest; none for a model without layers.
+    pub peak: Option<Peak>,
+}
+
+/// A layer: one call of a function.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Layer {
+    /// The operators of the model file that it stands for.
+    pub operators: Vec<usize>,
+    /// The operator's kind.
+    pub op: String,
+    /// Its attributes, in words.
+    pub attributes: String,
+    /// Operands and result with their types.
+    pub shapes: String,
+    /// The model's name of the result.
+    pub tensor: String,
+    /// Multiplications.
+    pub macs: u64,
+    /// The function that computes it.
+    pub function: String,
+    /// How that is written.
+    pub kernel: Kernel,
+    /// Cycles of one run.
+    pub cycles: Figure,
+    /// Bytes of constants that no earlier layer reads.
+    pub constants: usize,
+    /// Bytes of code that no earlier layer runs.
+    pub code: Figure,
+    /// Bytes of memory that are alive while it runs.
+    pub ram: usize,
+    /// Bytes of memory for it alone, which are among those.
+    pub scratch: usize,
+    /// How its results go from sums to codes, where there was a choice.
+    pub foldings: Vec<String>,
+}
+
+/// How a function is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kernel {
+    /// In assembly for the core's instructions.
+    Assembly,
+    /// As a loop nest, which the compiler makes instructions of.
+    Portable,
+}
+
+/// Sums over all layers; of memory, what there is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Totals {
+    /// Multiplications.
+    pub macs: u64,
+    /// Cycles of an inference.
+    pub cycles: Figure,
+    /// Bytes of constants.
+    pub constants: usize,
+    /// Bytes of code.
+    pub code: Figure,
+    /// Bytes of flash: constants and code.
+    pub flash: Figure,
+    /// Bytes of static memory.
+    pub ram: usize,
+}
+
+/// A number, known or guessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Figure {
+    /// The number.
+    pub value: u64,
+    /// Whether it is an estimate, in whole or in part.
+    pub estimated: bool,
+}
+
+impl Figure {
+    fn exactly(value: u64) -> Figure {
+        Figure { value, estimated: false }
+    }
+
+    fn about(value: u64) -> Figure {
+        Figure { value, estimated: true }
+    }
+}
+
+impl std::ops::Add for Figure {
+    type Output = Figure;
+    fn add(self, other: Figure) -> Figure {
+        let estimated = self.estimated || other.estimated;
+        Figure { value: self.value + other.value, estimated }
+    }
+}
+
+impl std::iter::Sum for Figure {
+    fn sum<I: Iterator<Item = Figure>>(figures: I) -> Figure {
+        figures.fold(Figure::exactly(0), |sum, figure| sum + figure)
+    }
+}
+
+impl Report {
+    /// The report on a model that was compiled with those options.
+    pub fn new(compiled: &Compiled, options: &Options) -> Report {
+        let program = &compiled.program;
+        let tensors = memory::lives(program);
+        let mut seen = Seen::default();
+        let layers: Vec<Layer> = (program.calls.iter().enumerate())
+            .map(|(i, call)| layer(compiled, &options.target, &tensors, &mut seen, (i, call)))
+            .collect();
+        let code = layers.iter().map(|layer| layer.code).sum();
+        let constants = layers.iter().map(|layer| layer.constants).sum();
+        Report {
+            tflc: env!("CARGO_PKG_VERSION").into(),
+            model: options.model.clone(),
+            sha256: compiled.sha256.clone(),
+            target: options.target.name.clone(),
+            arguments: options.arguments.clone(),
+            relaxed: compiled.relaxed(),
+            totals: Totals {
+                macs: layers.iter().map(|layer| layer.macs).sum(),
+                cycles: layers.iter().map(|layer| layer.cycles).sum(),
+                constants,
+                code,
+                flash: Figure::exactly(constants as u64) + code,
+                ram: program.ram(),
+            },
+            memories: program.memories.iter().map(|m| m.len * m.dtype.size()).collect(),
+            peak: memory::peak(program, &tensors),
+            layers,
+            tensors,
+        }
+    }
+
+    /// The bytes that a value takes where memories are drawn one above the other.
+    fn place(&self, life: &Life) -> std::ops::Range<usize> {
+        let from = self.memories[..life.memory].iter().sum::<usize>() + life.offset;
+        from..from + life.bytes
+    }
+}
+
+/// What earlier layers have brought with them already.
+#[derive(Default)]
+struct Seen {
+    functions: BTreeSet<usize>,
+    constants: BTreeSet<usize>,
+}
+
+fn layer(
+    compiled: &Compiled,
+    target: &Target,
+    tensors: &[Life],
+    seen: &mut Seen,
+    (i, call): (usize, &Call),
+) -> Layer {
+    let program = &compiled.program;
+    let function = &program.functions[call.function];
+    let own = &call.layer;
+    let (op, attributes) = own.what.split_once(' ').unwrap_or((&own.what, ""));
+    let constants = call.args.iter().filter_map(|arg| match arg {
+        Arg::Constant(index) => seen.constants.insert(*index).then_some(*index),
+        Arg::Region(_) => None,
+    });
+    let scratch = |life: &&Life| life.kind == Kind::Scratch && life.written == Some(i);
+    let foldings = compiled.graph.foldings.iter();
+    let foldings =
+        foldings.filter(|folding| compiled.graph.tensors[folding.tensor].name == own.tensor);
+    Layer {
+        operators: own.operators.split(", ").filter_map(|index| index.parse().ok()).collect(),
+        op: op.to_string(),
+        attributes: attributes.to_string(),
+        shapes: own.shapes.clone(),
+        tensor: own.tensor.clone(),
+        macs: own.macs,
+        function: function.name.clone(),
+        kernel: match function.assembly() {
+            Some(_) => Kernel::Assembly,
+            None => Kernel::Portable,
+        },
+        cycles: cycles::cycles(program, call, target),
+        constants: constants.map(|index| program.constants[index].bytes.len()).sum(),
+        code: match seen.functions.insert(call.function) {
+            true => cycles::code(function, call, target),
+            false => Figure::exactly(0),
+        },
+        ram: memory::alive(tensors, i),
+        scratch: tensors.iter().filter(scratch).map(|life| life.bytes).sum(),
+        foldings: foldings.map(|folding| folding.form.to_string()).collect(),
+    }
+}
