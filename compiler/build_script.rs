@@ -16,6 +16,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::plan::Prefer;
 use crate::target::{format_size, Target};
 use crate::{Compiled, Options};
 
@@ -31,6 +32,7 @@ pub struct Build {
     check: bool,
     c: bool,
     relax_requant: bool,
+    prefer: Prefer,
 }
 
 /// Starts the compilation of a model; its path is relative to the package's folder, where build
@@ -47,6 +49,7 @@ pub fn build(model: impl AsRef<Path>) -> Build {
         check: false,
         c: false,
         relax_requant: false,
+        prefer: Prefer::Speed,
     }
 }
 
@@ -96,6 +99,12 @@ impl Build {
         self
     }
 
+    /// Prefers less flash to fewer cycles where the budgets leave a choice.
+    pub fn prefer_size(mut self) -> Self {
+        self.prefer = Prefer::Size;
+        self
+    }
+
     /// Lets requantizations that follow each other be rounded once: each layer's results are then
     /// within 1 of the exact ones, and the file's head says how often they aren't exact.
     pub fn relax_requant(mut self) -> Self {
@@ -129,7 +138,9 @@ impl Build {
         let name = lossy(self.model.file_name());
         let arguments = self.command(&name, &target.name, &lossy(output.file_name()));
         let relax_requant = self.relax_requant;
-        let options = Options { arguments, model: name, relax_requant, target };
+        let target = target.with_memory(self.flash, self.ram);
+        let prefer = self.prefer;
+        let options = Options { arguments, model: name, relax_requant, prefer, target };
         let compiled = crate::compile(&bytes, &options).map_err(|problems| {
             let list: Vec<String> = problems.0.iter().map(|p| format!("\n  {p}")).collect();
             BuildError(format!("{model} can't be compiled:{}", list.concat()))
@@ -179,6 +190,9 @@ impl Build {
             if let Some(size) = size {
                 line += &format!(" --{option} {}", format_size(size));
             }
+        }
+        if self.prefer == Prefer::Size {
+            line += " -O size";
         }
         if self.relax_requant {
             line += " --relax-requant";

@@ -29,6 +29,7 @@ pub use build_script::{build, Build, BuildError};
 use frontend::Problems;
 use ir::{Folding, Form, Graph};
 use loop_ir::Program;
+use plan::Prefer;
 use target::Target;
 
 /// What the compiler is to do with a model.
@@ -41,6 +42,8 @@ pub struct Options {
     /// Whether requantizations that follow each other may be rounded once: each layer's results are
     /// then within 1 of the exact ones, and [`Compiled::relaxed`] tells how often they aren't exact.
     pub relax_requant: bool,
+    /// What is preferred where the target's memory leaves a choice.
+    pub prefer: Prefer,
     /// The command line's arguments that shaped the output, for the banner: what to run again.
     pub arguments: String,
 }
@@ -65,7 +68,7 @@ pub struct Compiled {
 pub fn compile(model: &[u8], options: &Options) -> Result<Compiled, Problems> {
     let imported = frontend::import(model)?;
     let graph = passes::run(imported.clone(), &options.target, options.relax_requant);
-    let program = plan::program(&graph, &options.target);
+    let program = plan::preferring(&graph, &options.target, options.prefer);
     if let Err(error) = loop_ir::verify(&program) {
         panic!("bug in tflc: the verifier rejects the code for {}: {error}", options.model);
     }

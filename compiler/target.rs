@@ -123,6 +123,13 @@ pub struct Cycles {
 }
 
 impl Target {
+    /// The target with as much memory as is stated.
+    pub fn with_memory(mut self, flash: Option<usize>, ram: Option<usize>) -> Target {
+        self.memory.flash = flash.or(self.memory.flash);
+        self.memory.ram = ram.or(self.memory.ram);
+        self
+    }
+
     /// The target of that name.
     ///
     /// # Errors

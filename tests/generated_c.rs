@@ -536,6 +536,7 @@ fn options(stem: &str, target: &str) -> Options {
         target: Target::find(target).expect("is there"),
         model: format!("{stem}.tflite"),
         relax_requant: false,
+        prefer: tflc::plan::Prefer::Speed,
         arguments: format!("{stem}.tflite --target {target} -o {stem}.c"),
     }
 }

@@ -182,6 +182,7 @@ fn generate(model: &Model, target: &str) -> Option<(Compiled, String)> {
         target: Target::find(target).expect("is there"),
         model: format!("{file}.tflite"),
         relax_requant: false,
+        prefer: tflc::plan::Prefer::Speed,
         arguments: format!("{file}.tflite --target {target} -o {file}.rs"),
     };
     match compile(&model.bytes(), &options) {

@@ -164,6 +164,7 @@ fn options() -> CompileOptions {
         target: Target::find("host").expect("is there"),
         model: "damaged.tflite".into(),
         relax_requant: false,
+        prefer: tflc::plan::Prefer::Speed,
         arguments: String::new(),
     }
 }

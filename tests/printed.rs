@@ -373,6 +373,7 @@ fn a_wrong_layer_is_found() {
         target: Target::find("host").expect("is there"),
         model: "digits_conv.tflite".into(),
         relax_requant: false,
+        prefer: tflc::plan::Prefer::Speed,
         arguments: String::new(),
     };
     let mut compiled =

@@ -56,8 +56,13 @@ impl Drop for Scratch {
 
 fn report(model: &[u8], target: &str) -> Report {
     let target = Target::find(target).expect("is there");
-    let options =
-        Options { target, model: "m".into(), relax_requant: false, arguments: "m".into() };
+    let options = Options {
+        target,
+        model: "m".into(),
+        relax_requant: false,
+        prefer: tflc::plan::Prefer::Speed,
+        arguments: "m".into(),
+    };
     Report::new(&tflc::compile(model, &options).expect("compiles"), &options)
 }
 

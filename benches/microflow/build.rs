@@ -84,6 +84,7 @@ fn module(name: &str, path: &Path, bytes: &[u8], out: &Path) -> Result<String, B
     let options = tflc::Options {
         target: Target::default(),
         relax_requant: false,
+ prefer: tflc::plan::Prefer::Speed,
         arguments: format!("{file} --target host"),
         model: file,
     };

@@ -3,10 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use tflc::backend::c::{arduino, CFiles, Names};
 use tflc::ir::Graph;
 use tflc::passes;
+use tflc::plan::Prefer;
 use tflc::target::{format_size, parse_size, Target};
 use tflc::text::thousands;
 use tflc::{Compiled, Options};
@@ -22,16 +23,38 @@ pub struct Shape {
     /// The core to compile for (`tflc targets` lists them), or a .toml file that describes one
     #[arg(short, long)]
     pub target: String,
-    /// Fail if the constants take more read-only memory: bytes, or 64K, or 1M
+    /// The read-only memory for constants: the fastest code that fits; bytes, or 64K, or 1M
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub flash: Option<usize>,
-    /// Fail if the model takes more memory, the stack not counted
+    /// The memory for everything that changes, the stack not counted: the fastest code that fits
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub ram: Option<usize>,
+    /// What to prefer where the budgets leave a choice
+    #[arg(short = 'O', value_enum, value_name = "GOAL", default_value_t = Goal::Speed)]
+    pub prefer: Goal,
     /// Round once where the model rounds more often: each layer's results are within 1 of the exact
     /// ones, and it is said how often they aren't exact
     #[arg(long)]
     pub relax_requant: bool,
+}
+
+/// What is preferred.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Goal {
+    /// The fewest cycles
+    #[default]
+    Speed,
+    /// The least flash
+    Size,
+}
+
+impl From<Goal> for Prefer {
+    fn from(goal: Goal) -> Prefer {
+        match goal {
+            Goal::Speed => Prefer::Speed,
+            Goal::Size => Prefer::Size,
+        }
+    }
 }
 
 /// What the default command takes.
@@ -265,7 +288,9 @@ impl Shape {
     /// What the library is asked, by that command line.
     fn asked(&self, target: Target, arguments: String) -> Options {
         let (model, relax_requant) = (file_name(&self.model), self.relax_requant);
-        Options { target, model, relax_requant, arguments }
+        let target = target.with_memory(self.flash, self.ram);
+        let prefer = self.prefer.into();
+        Options { target, model, relax_requant, prefer, arguments }
     }
 
     /// What the library is asked for a report.
@@ -281,6 +306,9 @@ impl Shape {
             if let Some(size) = size {
                 line += &format!(" --{name} {}", format_size(size));
             }
+        }
+        if self.prefer == Goal::Size {
+            line += " -O size";
         }
         if self.relax_requant {
             line += " --relax-requant";

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use tflc::harness::{self, Language, Link};
 use tflc::ir::{self, Graph};
 use tflc::ops::{DType, TensorType, Value};
+use tflc::plan::Prefer;
 use tflc::text::thousands;
 use tflc::Options;
 
@@ -63,7 +64,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let name = arguments.model.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let relax_requant = arguments.relax_requant;
-    let options = Options { target, model: name, relax_requant, arguments: String::new() };
+    let line = String::new();
+    let options =
+        Options { target, model: name, relax_requant, prefer: Prefer::Speed, arguments: line };
     let compiled = compile::compile(&arguments.model, &model, &options)?;
     let graph = compiled.reference();
     let cases = match (&arguments.golden, golden.flatten()) {

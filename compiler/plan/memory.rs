@@ -31,7 +31,7 @@ struct Buffer {
 
 impl Layout {
     /// Plans the memory of a graph, buffers at multiples of `alignment` bytes.
-    pub fn new(graph: &Graph, recipes: &[Recipe], alignment: usize) -> Self {
+    pub fn new(graph: &Graph, recipes: &[&Recipe], alignment: usize) -> Self {
         let (mut buffers, buffer_of, in_place) = buffers(graph, recipes);
         let mut scratch_of: HashMap<TensorId, usize> = HashMap::new();
         for (step, (node, recipe)) in graph.nodes.iter().zip(recipes).enumerate() {
@@ -101,7 +101,7 @@ impl Buffer {
 /// that is read for the last time, as far as the routine goes on reading before it writes.
 fn overlaps(
     graph: &Graph,
-    recipes: &[Recipe],
+    recipes: &[&Recipe],
     buffers: &[Buffer],
     buffer_of: &HashMap<TensorId, usize>,
     scratch_of: &HashMap<TensorId, usize>,
@@ -138,7 +138,7 @@ pub fn is_free(graph: &Graph, node: &Node) -> bool {
 #[allow(clippy::type_complexity)]
 fn buffers(
     graph: &Graph,
-    recipes: &[Recipe],
+    recipes: &[&Recipe],
 ) -> (Vec<Buffer>, HashMap<TensorId, usize>, HashMap<TensorId, usize>) {
     let mut buffers: Vec<Buffer> = Vec::new();
     let mut buffer_of: HashMap<TensorId, usize> = HashMap::new();

@@ -8,19 +8,60 @@ mod share;
 use std::collections::HashMap;
 
 use crate::ir::{Graph, Node, TensorId};
-use crate::kernels::{Binding, Layer as KernelLayer, Lowering};
+use crate::kernels::{Binding, Layer as KernelLayer, Lowering, Recipe};
 use crate::loop_ir::{Arg, Border, Call, Constant, Function, Layer, Program};
 use crate::ops::DType;
 use crate::target::Target;
+use choice::{Budget, Choice};
 use memory::Layout;
 
-/// The program for a graph on a target.
+/// What is preferred where the budgets leave a choice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Prefer {
+    /// The fewest cycles.
+    #[default]
+    Speed,
+    /// The least flash.
+    Size,
+}
+
+/// The program for a graph on a target: the fastest that fits its memory.
 pub fn program(graph: &Graph, target: &Target) -> Program {
-    let recipes = choice::fastest(graph, target);
-    let layout = Layout::new(graph, &recipes, target.alignment);
+    preferring(graph, target, Prefer::Speed)
+}
+
+/// The program for a graph on a target: what is preferred among those that fit its memory, or what
+/// comes nearest to fitting.
+pub fn preferring(graph: &Graph, target: &Target, prefer: Prefer) -> Program {
+    let mut choice = Choice::new(graph, target);
+    if prefer == Prefer::Size {
+        choice.save(Budget::Flash, usize::MAX);
+    }
+    loop {
+        let program = with(graph, target, &choice.recipes());
+        let over = |needed: usize, limit: Option<usize>| {
+            limit.and_then(|limit| needed.checked_sub(limit)).filter(|&bytes| bytes > 0)
+        };
+        let short = [
+            (Budget::Flash, over(program.constant_bytes(), target.memory.flash)),
+            (Budget::Ram, over(program.ram(), target.memory.ram)),
+        ];
+        let save = |(budget, bytes): (Budget, Option<usize>)| {
+            bytes.is_some_and(|bytes| choice.save(budget, bytes))
+        };
+        // Both, not just the first.
+        if short.map(save) == [false, false] {
+            return program;
+        }
+    }
+}
+
+/// The program with a recipe for each node.
+fn with(graph: &Graph, target: &Target, recipes: &[&Recipe]) -> Program {
+    let layout = Layout::new(graph, recipes, target.alignment);
     let mut program = Program { memories: layout.memories.clone(), ..Program::default() };
     let mut parts = Parts::default();
-    for (node, recipe) in graph.nodes.iter().zip(&recipes) {
+    for (node, recipe) in graph.nodes.iter().zip(recipes) {
         if memory::is_free(graph, node) {
             continue;
         }

@@ -65,17 +65,20 @@ pub fn pack(buffers: &[Buffer], overlaps: &[Overlap], step: usize) -> (Vec<usize
     best
 }
 
+/// Between which values something must not lie, the ends excluded.
+type Ranges = Vec<(i64, i64)>;
+
 struct Packing<'a> {
     buffers: &'a [Buffer],
     step: usize,
     /// For each buffer, the others that it may share memory with: which one, and between which
     /// differences of their offsets, the ends excluded, it must not lie.
-    shared: Vec<Vec<(usize, Vec<(i64, i64)>)>>,
+    shared: Vec<Vec<(usize, Ranges)>>,
 }
 
 impl<'a> Packing<'a> {
     fn new(buffers: &'a [Buffer], overlaps: &[Overlap], step: usize) -> Self {
-        let mut shared = vec![Vec::new(); buffers.len()];
+        let mut shared: Vec<Vec<(usize, Ranges)>> = vec![Vec::new(); buffers.len()];
         for o in overlaps {
             let (below, above) = (buffers[o.below].len as i64, buffers[o.above].len as i64);
             let limit = o.limit.max(-above);

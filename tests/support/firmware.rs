@@ -89,6 +89,7 @@ impl Loaded {
             target: Target::find(target).expect("is there"),
             model: format!("{file}.tflite"),
             relax_requant: false,
+            prefer: tflc::plan::Prefer::Speed,
             arguments: format!("{file}.tflite --target {target}"),
         };
         let compiled = match tflc::compile(&model.bytes(), &options) {

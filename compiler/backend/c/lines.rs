@@ -21,6 +21,13 @@ pub fn push(out: &mut String, indent: usize, code: &str) {
             push_line(out, indent, target);
             return push_line(out, indent + INDENT, value.trim_start());
         }
+        // A sum of which not even the first term's call begins on the line.
+        let terms = parts(value.trim_start(), &[" + ", " - "]);
+        let fits = longest_brackets(code).is_none_or(|(head, ..)| indent + head.len() <= WIDTH);
+        if terms.len() > 1 && !fits {
+            push_line(out, indent, target);
+            return terms.into_iter().for_each(|term| push(out, indent + INDENT, term));
+        }
     }
     // A sum of long terms: one on each line.
     let terms = parts(code, &[" + ", " - "]);

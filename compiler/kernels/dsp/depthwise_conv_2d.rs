@@ -255,7 +255,7 @@ pub fn kernel(
             }
             for x in (0..g.size[1]).step_by(2) {
                 let high = if x + 1 < g.size[1] { 2 * tap(y, x + 1) } else { 0 };
-                words.push(2 * tap(y, x) & 0xffff | high << 16);
+                words.push((2 * tap(y, x)) & 0xffff | high << 16);
             }
         }
         words.extend([2 * filter.bias, by.multiplier, by.offset, by.shift]);
