@@ -139,10 +139,18 @@ impl<'a> Nest<'a> {
 
     /// What a body takes if compilers make one line of it, in which nothing repeats.
     fn line(&mut self, body: &[Stmt]) -> Option<Work> {
+        let overlap = u64::from(self.cycles.load.saturating_sub(self.cycles.load_pipelined));
         let mut work = Work::default();
+        let mut loaded = false;
         for stmt in body {
             let Stmt::For { from, to, body, .. } = stmt else {
-                work += self.stmt(stmt);
+                let mut own = self.stmt(stmt);
+                if loaded && is_product(stmt) {
+                    // Its load stands behind the one before it.
+                    own.cycles = own.cycles.saturating_sub(overlap);
+                }
+                loaded = own.loads > 0;
+                work += own;
                 continue;
             };
             let count = (to.as_index()?).saturating_sub(from.as_index()?) as u64;
@@ -350,6 +358,11 @@ impl<'a> Nest<'a> {
         }
         bytes
     }
+}
+
+/// Whether a statement adds a product.
+fn is_product(stmt: &Stmt) -> bool {
+    matches!(stmt, Stmt::Update(_, _, Expr::Binary(Binary::Mul, ..)))
 }
 
 /// Whether a loop copies elements that lie side by side: compilers copy words.
