@@ -23,9 +23,13 @@ use tflc::report::{Kernel, Report};
 use tflc::target::Target;
 use tflc::Options;
 
-/// How far the predicted cycles of a model may be off, and those of a layer that takes more than
-/// a hundredth of them.
+/// How far the predicted cycles of a model may be off, and those of a loop nest that takes more than
+/// a hundredth of them. Routines in assembly are never off.
 const TOLERANCES: (f64, f64) = (0.05, 0.10);
+
+/// The same for models of which loop nests take more than a fifth: compilers differ that much among
+/// themselves.
+const PORTABLE: (f64, f64) = (0.20, 0.45);
 
 fn tflc(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tflc"));
@@ -281,7 +285,10 @@ fn compare(model: &Model, lang: Lang) -> Vec<String> {
             ));
         }
     };
-    check("all", report.totals.cycles.value, total, TOLERANCES.0);
+    let loops = report.layers.iter().filter(|layer| layer.kernel == Kernel::Portable);
+    let loops: u64 = loops.map(|layer| layer.cycles.value).sum();
+    let tolerances = if loops * 5 > total { PORTABLE } else { TOLERANCES };
+    check("all", report.totals.cycles.value, total, tolerances.0);
     let mut functions: BTreeMap<&str, (u64, Kernel)> = BTreeMap::new();
     // What floats take is counted as the library's.
     for layer in report.layers.iter().filter(|layer| !floats(layer)) {
@@ -292,7 +299,7 @@ fn compare(model: &Model, lang: Lang) -> Vec<String> {
         if kernel == Kernel::Assembly {
             check(function, predicted, counted, 0.0);
         } else if counted * 100 > total {
-            check(function, predicted, counted, TOLERANCES.1);
+            check(function, predicted, counted, tolerances.1);
         }
     }
     wrong

@@ -139,10 +139,18 @@ impl<'a> Nest<'a> {
 
     /// What a body takes if compilers make one line of it, in which nothing repeats.
     fn line(&mut self, body: &[Stmt]) -> Option<Work> {
+        let overlap = u64::from(self.cycles.load.saturating_sub(self.cycles.load_pipelined));
         let mut work = Work::default();
+        let mut loaded = false;
         for stmt in body {
             let Stmt::For { from, to, body, .. } = stmt else {
-                work += self.stmt(stmt);
+                let mut own = self.stmt(stmt);
+                if loaded && is_product(stmt) {
+                    // Its load stands behind the one before it.
+                    own.cycles = own.cycles.saturating_sub(overlap);
+                }
+                loaded = own.loads > 0;
+                work += own;
                 continue;
             };
             let count = (to.as_index()?).saturating_sub(from.as_index()?) as u64;
@@ -164,6 +172,10 @@ impl<'a> Nest<'a> {
         let count = to.saturating_sub(from);
         let turn = u64::from(self.cycles.data + self.cycles.branch_taken);
         self.indices.insert(counter, (from, BTreeSet::from([counter])));
+        if copies(counter, body) {
+            let Cycles { load, store, data, .. } = *self.cycles;
+            return count.div_ceil(4) * u64::from(load + store) + 2 * u64::from(data);
+        }
         if let Some(round) = self.line(body) {
             let turns = count.div_ceil(UNROLLED);
             let (loads, cycles) = (count * round.loads, count * round.cycles);
@@ -252,8 +264,11 @@ impl<'a> Nest<'a> {
             }
             Expr::Call(intrinsic, args) => {
                 args.iter().for_each(|arg| self.expr(arg, work));
-                let fixed = args.last().is_some_and(|arg| matches!(arg, Expr::Int(_)));
-                work.cycles += self.intrinsic(*intrinsic, fixed);
+                let shift = args.last().and_then(|arg| match arg {
+                    Expr::Int(shift) => Some(*shift),
+                    _ => None,
+                });
+                work.cycles += self.intrinsic(*intrinsic, shift);
             }
             Expr::ToInt(value) | Expr::ToIndex(value) => self.expr(value, work),
         }
@@ -271,15 +286,17 @@ impl<'a> Nest<'a> {
         }
     }
 
-    /// A function of the runtime, whose shift may be `fixed`: counted in `tflc-rt`.
-    fn intrinsic(&self, intrinsic: Intrinsic, fixed: bool) -> u64 {
+    /// A function of the runtime, whose last argument may be a constant: counted in `tflc-rt`.
+    fn intrinsic(&self, intrinsic: Intrinsic, last: Option<i32>) -> u64 {
         let Cycles { data, multiply_long, divide, .. } = *self.cycles;
         let [data, long, divide] = [data, multiply_long, divide].map(u64::from);
         let doubling = long + 6 * data;
+        let fixed = last.is_some();
         let shift = if fixed { 5 * data } else { 9 * data };
         match intrinsic {
             Intrinsic::DoublingHighMul => doubling,
             Intrinsic::RoundingShiftRight => shift,
+            Intrinsic::Requantize if last > Some(0) => doubling + 3 * data,
             Intrinsic::Requantize => doubling + shift + 2 * data,
             Intrinsic::RequantizeDown => long + if fixed { 10 * data } else { 11 * data },
             Intrinsic::DivideRounded if fixed => long + 8 * data,
@@ -340,5 +357,23 @@ impl<'a> Nest<'a> {
             };
         }
         bytes
+    }
+}
+
+/// Whether a statement adds a product.
+fn is_product(stmt: &Stmt) -> bool {
+    matches!(stmt, Stmt::Update(_, _, Expr::Binary(Binary::Mul, ..)))
+}
+
+/// Whether a loop copies elements that lie side by side: compilers copy words.
+fn copies(counter: usize, body: &[Stmt]) -> bool {
+    let is_counter = |e: &Expr| matches!(e, Expr::Var(var) if var.id == counter);
+    let steps = |at: &Expr| match at {
+        Expr::Binary(Binary::Add, _, last) => is_counter(last),
+        at => is_counter(at),
+    };
+    match body {
+        [Stmt::Store { at, value: Expr::Load(_, from), .. }] => steps(at) && steps(from),
+        _ => false,
     }
 }
