@@ -476,11 +476,21 @@ fn budgets_are_kept() {
         fails(compile(&size), 2, &["write bytes, or 64K, or 1M"]);
     }
 
+    let [ram, flash] = [" bytes of RAM", " bytes of constants"].map(|unit| {
+        move |told: String| -> usize {
+            let before = told.split(unit).next().unwrap();
+            before.rsplit(' ').next().unwrap().replace(',', "").parse().unwrap()
+        }
+    });
+    // Less of either takes other kernels.
+    let (fastest, most) = (ram(done(compile(""))), flash(done(compile(""))));
+    let (least, smallest) = (ram(done(compile("-O size"))), flash(done(compile("-O size"))));
+    assert!(least < fastest && smallest < most);
+    assert!(ram(done(compile(&format!("--ram {}", fastest - 1)))) < fastest);
+    assert!(flash(done(compile(&format!("--flash {}", most - 1)))) < most);
     // The bytes missing are exact: with them it fits.
-    let needed = done(compile("")).split(" bytes of RAM").next().unwrap().to_string();
-    let needed: usize = needed.rsplit(' ').next().unwrap().replace(',', "").parse().unwrap();
-    fails(compile(&format!("--ram {}", needed - 1)), 2, &[", 1 more than --ram"]);
-    done(compile(&format!("--ram {needed}")));
+    fails(compile(&format!("--ram {}", least - 1)), 2, &[", 1 more than --ram"]);
+    assert_eq!(ram(done(compile(&format!("--ram {least}")))), least);
 }
 
 #[test]

@@ -162,4 +162,38 @@ mod tests {
         assert_eq!(pack(&buffers, &overlap(-16, false), 4).1, 32);
         assert_eq!(pack(&buffers, &overlap(-16, true), 4).1, 16);
     }
+
+    #[test]
+    fn the_search_finds_what_trying_all_orders_finds() {
+        let mut state = 1u64;
+        let mut random = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) % below
+        };
+        for _ in 0..100 {
+            let buffers: Vec<Buffer> = (0..6)
+                .map(|_| {
+                    let first = random(5) as usize;
+                    let alive = (first, first + random(3) as usize);
+                    Buffer { len: 1 + random(60) as usize, alive }
+                })
+                .collect();
+            let packing = Packing::new(&buffers, &[], 4);
+            let mut least = usize::MAX;
+            let mut order: Vec<usize> = (0..buffers.len()).collect();
+            all_orders(&mut order, 0, &mut |order| least = least.min(packing.place(order).1));
+            assert_eq!(pack(&buffers, &[], 4).1, least, "{buffers:?}");
+        }
+    }
+
+    fn all_orders(order: &mut Vec<usize>, from: usize, visit: &mut dyn FnMut(&[usize])) {
+        if from == order.len() {
+            return visit(order);
+        }
+        for i in from..order.len() {
+            order.swap(from, i);
+            all_orders(order, from + 1, visit);
+            order.swap(from, i);
+        }
+    }
 }
