@@ -265,17 +265,24 @@ impl Header {
         code.slot()
     }
 
-    /// Copies the words from where `from` points into the frame; `from` moves behind them.
-    pub fn copy(&self, code: &mut Assembler, from: Reg, temp: Reg) {
-        code.comment("what the layer is like");
-        for index in 0..self.words.len() {
-            code.ldr(temp, post(from, 4));
-            code.put(temp, Slot(index));
-        }
+    /// Copies the words from where `from` points into the frame; `from` moves behind them. `r4` to
+    /// `r9` are lost.
+    ///
+    /// What fills them up to four falls on slots that get their values later.
+    pub fn copy(&self, code: &mut Assembler, from: Reg) {
+        code.comment("what the layer is like goes to the stack");
+        code.mov(R8, SP);
+        code.mov(R9, self.words.len().div_ceil(4) as i32);
+        let block = code.here();
+        code.ldm(from, &[R4, R5, R6, R7]);
+        code.stm(R8, &[R4, R5, R6, R7]);
+        code.subs(R9, R9, 1);
+        code.branch(Cond::Ne, block);
     }
 
-    /// The words.
-    pub fn words(self) -> Vec<i32> {
+    /// The words, filled up to a multiple of four.
+    pub fn words(mut self) -> Vec<i32> {
+        self.words.resize(self.words.len().next_multiple_of(4), 0);
         self.words
     }
 }

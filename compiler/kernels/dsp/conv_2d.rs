@@ -52,7 +52,7 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
     let [stream, stream_end, scratch, scratch_end, out, out_a, out_b, target] =
         std::array::from_fn(|_| a.slot());
     let residual = residual.map(|adding| adding.start(&mut a));
-    header.copy(&mut a, R3, R12);
+    header.copy(&mut a, R3);
     let codes = codes.start(&mut a, R3);
     if let Some(adding) = &residual {
         adding.first(&mut a, R1);

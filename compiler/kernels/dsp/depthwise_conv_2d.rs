@@ -134,7 +134,7 @@ pub fn kernel(
     let out_x = word(if g.output[1] == 1 { 0 } else { out_steps[1] });
     let out_y = word(out_steps[0]);
     let codes = Codes::new(&mut a, &mut header, ending);
-    header.copy(&mut a, R3, R12);
+    header.copy(&mut a, R3);
     let codes = codes.start(&mut a, R3);
     let [stream, input, output, scratch_at, channels_left, filters_left] =
         std::array::from_fn(|_| a.slot());

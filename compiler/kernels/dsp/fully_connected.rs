@@ -43,7 +43,7 @@ pub fn kernel(depth: usize, rows: &[Filter], ending: &Ending) -> Option<Kernel> 
     let codes = Codes::new(&mut a, &mut header, ending);
     let [stream, stream_end, scratch, out] = std::array::from_fn(|_| a.slot());
 
-    header.copy(&mut a, R3, R12);
+    header.copy(&mut a, R3);
     let codes = codes.start(&mut a, R3);
     a.put(R3, stream);
     a.get(R12, stream_len);

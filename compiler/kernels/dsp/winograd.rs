@@ -83,7 +83,7 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
         left: a.slot(),
     };
 
-    header.copy(&mut a, R3, R12);
+    header.copy(&mut a, R3);
     let codes = codes.start(&mut a, R3);
     a.put(R3, stream);
     a.put(R2, scratch);
