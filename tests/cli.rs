@@ -738,15 +738,6 @@ fn verify_says_where_golden_outputs_differ_and_why() {
 }
 
 #[test]
-fn what_comes_later_is_not_offered() {
-    let folder = Folder::new("later");
-    folder.model("digits_conv");
-    let output = tflc(&folder, line("digits_conv.tflite -t host -o out.rs -O size"));
-    fails(output, 2, &["unexpected argument"]);
-    assert_eq!(folder.files(), ["digits_conv.tflite"]);
-}
-
-#[test]
 fn c_is_written_with_its_header() {
     let folder = Folder::new("c");
     folder.model("digits_conv");
