@@ -146,21 +146,15 @@ fn run(
     prices: &Prices,
     times: Option<&mut Vec<Times>>,
 ) -> Result<Cost, String> {
-    let places: Vec<usize> = places(&routine.code);
+    let (code, places) = prepare(&routine.code, prices);
     let mut machine = Machine { times, ..Machine::new(segments, args) };
     let mut cost = Cost::default();
     let mut at = 0;
     let mut pipelined = false;
-    while let Some(inst) = routine.code.get(at) {
-        if matches!(inst, Inst::Comment(_) | Inst::Label(_)) {
-            at += 1;
-            continue;
-        }
+    while let Some(&(inst, Price { own, taken, memory })) = code.get(at) {
         cost.instructions += 1;
         machine.now = cost.instructions as u32;
-        let next =
-            machine.step(inst).map_err(|error| format!("{error} (instruction {at}, {inst:?})"))?;
-        let (own, taken, memory) = price(inst, prices);
+        let next = machine.step(inst).map_err(|error| format!("{error} ({inst:?})"))?;
         cost.cycles += match inst {
             Inst::Load(..) if pipelined => prices.load_pipelined,
             _ => own,
@@ -185,34 +179,47 @@ fn run(
     Err("it doesn't return".into())
 }
 
-/// Where each label stands.
-fn places(code: &[Inst]) -> Vec<usize> {
-    let mut places = Vec::new();
-    for (at, inst) in code.iter().enumerate() {
-        if let Inst::Label(Label(label)) = inst {
-            places.resize(places.len().max(label + 1), usize::MAX);
-            places[*label] = at;
+/// The instructions with their prices, and where each label stands among them.
+fn prepare<'a>(code: &'a [Inst], prices: &Prices) -> (Vec<(&'a Inst, Price)>, Vec<usize>) {
+    let (mut priced, mut places) = (Vec::new(), Vec::new());
+    for inst in code {
+        match inst {
+            Inst::Comment(_) => {}
+            Inst::Label(Label(label)) => {
+                places.resize(places.len().max(label + 1), usize::MAX);
+                places[*label] = priced.len();
+            }
+            inst => priced.push((inst, price(inst, prices))),
         }
     }
-    places
+    (priced, places)
 }
 
-/// An instruction's cycles, what it takes besides when it branches, and whether it is a single
-/// load or store, behind which another load is cheaper.
-fn price(inst: &Inst, p: &Prices) -> (u64, u64, bool) {
-    let taken = p.branch_taken.saturating_sub(p.branch);
+/// What an instruction costs.
+#[derive(Clone, Copy)]
+struct Price {
+    own: u64,
+    /// What it costs besides when it branches.
+    taken: u64,
+    /// Whether it is a single load or store, behind which another load is cheaper.
+    memory: bool,
+}
+
+fn price(inst: &Inst, p: &Prices) -> Price {
+    let branch = p.branch_taken.saturating_sub(p.branch);
     let many = |regs: &[Reg]| p.multiple + regs.len() as u64;
-    match inst {
+    let (own, taken, memory) = match inst {
         Inst::Load(..) => (p.load, 0, true),
         Inst::Store(..) => (p.store, 0, true),
         Inst::LoadMultiple(_, regs) | Inst::StoreMultiple(_, regs) | Inst::Push(regs) => {
             (many(regs), 0, false)
         }
-        Inst::Return(regs) => (many(regs), taken, false),
-        Inst::Branch(..) => (p.branch, taken, false),
-        Inst::TableBranch(..) => (p.branch + 1, taken, false),
+        Inst::Return(regs) => (many(regs), branch, false),
+        Inst::Branch(..) => (p.branch, branch, false),
+        Inst::TableBranch(..) => (p.branch + 1, branch, false),
         _ => (p.data, 0, false),
-    }
+    };
+    Price { own, taken, memory }
 }
 
 enum Next {
@@ -442,6 +449,7 @@ impl<'a, 'b> Machine<'a, 'b> {
         })
     }
 
+    #[inline]
     fn step(&mut self, inst: &Inst) -> Result<Next, String> {
         match inst {
             Inst::Comment(_) | Inst::Label(_) => {}
