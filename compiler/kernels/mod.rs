@@ -104,29 +104,23 @@ impl Recipe {
     pub fn flash(&self) -> usize {
         match self {
             Recipe::Portable => 0,
-            Recipe::Dsp(kernel, _) => 4 * kernel.stream.len(),
+            Recipe::Dsp(kernel, _) => 4 * (kernel.head.len() + kernel.weights.len()),
         }
     }
 
-    /// Where the first result may begin, in bytes behind the start of the first operand, if that
-    /// isn't needed any more: up to so many.
-    pub fn output_behind_input(&self) -> Option<i64> {
+    /// How the first result may lie over an operand that isn't needed any more, if it may at all.
+    pub fn result_over(&self, operand: usize) -> Option<dsp::Over> {
         match self {
             Recipe::Portable => None,
-            Recipe::Dsp(_, run) => Some(run.output),
+            Recipe::Dsp(_, run) => run.result.iter().find(|(i, _)| *i == operand).map(|(_, o)| *o),
         }
-    }
-
-    /// Whether the first result may begin where the first operand does.
-    pub fn is_in_place(&self) -> bool {
-        matches!(self, Recipe::Dsp(kernel, _) if kernel.in_place == Some(0))
     }
 
     /// The same of the scratch memory.
-    pub fn scratch_behind_input(&self) -> Option<i64> {
+    pub fn scratch_over(&self, operand: usize) -> Option<dsp::Over> {
         match self {
             Recipe::Portable => None,
-            Recipe::Dsp(_, run) => Some(run.scratch),
+            Recipe::Dsp(_, run) => run.scratch.iter().find(|(i, _)| *i == operand).map(|(_, o)| *o),
         }
     }
 
@@ -143,12 +137,8 @@ impl Recipe {
     pub fn in_place(&self, graph: &Graph, node: &Node) -> Vec<usize> {
         match self {
             Recipe::Portable => in_place(graph, node),
-            // Over the first operand, results may also lie elsewhere: the plan decides.
-            Recipe::Dsp(kernel, _) => {
-                let ty = |id| &graph.tensors[id].ty;
-                let same = |&operand: &usize| ty(node.inputs[operand]) == ty(node.outputs[0]);
-                kernel.in_place.into_iter().filter(|&operand| operand > 0).filter(same).collect()
-            }
+            // Where a routine's results may lie, the plan decides.
+            Recipe::Dsp(..) => Vec::new(),
         }
     }
 

@@ -115,11 +115,12 @@ fn overlaps(
         }
         let result = node.outputs[0];
         let over = [
-            (buffer_of.get(&result), recipe.output_behind_input(), recipe.is_in_place()),
-            (scratch_of.get(&result), recipe.scratch_behind_input(), false),
+            (buffer_of.get(&result), recipe.result_over(0)),
+            (scratch_of.get(&result), recipe.scratch_over(0)),
         ];
-        for (buffer, limit, same) in over {
-            if let (Some(&buffer), Some(limit)) = (buffer, limit) {
+        for (buffer, over) in over {
+            if let (Some(&buffer), Some(over)) = (buffer, over) {
+                let (limit, same) = (over.limit, over.same);
                 if buffer != operand && buffers[buffer].alive.0 == step {
                     overlaps.push(packing::Overlap { below: operand, above: buffer, limit, same });
                 }

@@ -9,7 +9,7 @@ use super::gather::{Geometry, Window};
 use super::requantize::{self, Codes};
 use super::residual::Adding;
 use super::weights::{self, Ending, Filter};
-use super::Kernel;
+use super::{Argument, Kernel};
 use crate::loop_ir::assembly::registers::*;
 use crate::loop_ir::assembly::{Cond, Reg};
 
@@ -22,8 +22,7 @@ const SUMS: [[Reg; 4]; 2] = [[R4, R5, R6, R7], [R8, R9, R10, R11]];
 
 /// The kernel for a layer, if it holds its weights.
 ///
-/// Arguments: input, output, scratch, stream, and where one is added, the residual, over which the
-/// output may lie.
+/// Arguments: input, output, scratch, head, weights, and where one is added, the residual.
 pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Option<Kernel> {
     if ending.residual.is_some() && filters.len() % weights::GROUP > 0 {
         return None;
@@ -51,8 +50,10 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
 
     let [stream, stream_end, scratch, scratch_end, out, out_a, out_b, target] =
         std::array::from_fn(|_| a.slot());
+    let weights = a.further_argument();
     let residual = residual.map(|adding| adding.start(&mut a));
     header.copy(&mut a, R3);
+    a.get(R3, weights);
     let codes = codes.start(&mut a, R3);
     if let Some(adding) = &residual {
         adding.first(&mut a, R1);
@@ -182,16 +183,17 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
     a.cmp(R11, 0);
     a.branch(Cond::Ne, pair);
 
-    let mut words = header.words();
-    words.extend(ending.table_words());
-    words.extend(packed);
+    let mut weights = ending.table_words();
+    weights.extend(packed);
     let scratch = columns + geometry.line();
+    let mut args = Argument::WEIGHTED.to_vec();
+    args.extend(ending.residual.map(|residual| Argument::Operand(residual.operand)));
     Some(Kernel {
         name: "conv_2d",
         routine: a.finish(),
-        stream: words,
+        args,
+        head: header.words(),
+        weights,
         scratch,
-        in_place: residual.is_some().then_some(3),
-        residual: residual.is_some(),
     })
 }

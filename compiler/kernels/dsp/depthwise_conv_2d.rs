@@ -8,7 +8,7 @@ use super::assembler::{at, behind, post, Assembler, Header, Slot};
 use super::gather::Geometry;
 use super::requantize::Codes;
 use super::weights::{self, Ending, Filter, Requantization};
-use super::Kernel;
+use super::{Argument, Kernel};
 use crate::loop_ir::assembly::registers::*;
 use crate::loop_ir::assembly::{Address, Cond, Operand, Reg, Shift};
 
@@ -48,7 +48,7 @@ struct Plane {
 /// The kernel for a layer whose channels are `geometry.channels`, each with `multiplier` filters.
 /// Filters have their taps in one run: by row, then by column.
 ///
-/// Arguments: input, output, scratch, stream.
+/// Arguments: input, output, scratch, head, weights.
 pub fn kernel(
     geometry: &Geometry,
     multiplier: usize,
@@ -134,10 +134,12 @@ pub fn kernel(
     let out_x = word(if g.output[1] == 1 { 0 } else { out_steps[1] });
     let out_y = word(out_steps[0]);
     let codes = Codes::new(&mut a, &mut header, ending);
-    header.copy(&mut a, R3);
-    let codes = codes.start(&mut a, R3);
     let [stream, input, output, scratch_at, channels_left, filters_left] =
         std::array::from_fn(|_| a.slot());
+    let weights = a.further_argument();
+    header.copy(&mut a, R3);
+    a.get(R3, weights);
+    let codes = codes.start(&mut a, R3);
     let state = State {
         p: a.slot(),
         out: a.slot(),
@@ -234,8 +236,7 @@ pub fn kernel(
     a.subs(R0, R0, 1);
     a.branch(Cond::Ne, channel);
 
-    let mut words = header.words();
-    words.extend(ending.table_words());
+    let mut words = ending.table_words();
     for (filter, by) in filters.iter().zip(factors) {
         let taps = filter.taps(g.size[0] * g.size[1]);
         let tap = |y: usize, x: usize| {
@@ -263,10 +264,10 @@ pub fn kernel(
     Some(Kernel {
         name: "depthwise_conv_2d",
         routine: a.finish(),
-        stream: words,
+        args: Argument::WEIGHTED.to_vec(),
+        head: header.words(),
+        weights: words,
         scratch,
-        in_place: (multiplier == 1).then_some(0),
-        residual: false,
     })
 }
 

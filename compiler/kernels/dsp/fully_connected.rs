@@ -7,7 +7,7 @@ use super::assembler::{behind, post, Assembler, Header};
 use super::gather::Run;
 use super::requantize::{self, Codes};
 use super::weights::{self, Ending, Filter};
-use super::Kernel;
+use super::{Argument, Kernel};
 use crate::loop_ir::assembly::registers::*;
 use crate::loop_ir::assembly::{Cond, Reg};
 
@@ -19,7 +19,7 @@ const SUMS: [Reg; 4] = [R4, R5, R6, R7];
 
 /// The kernel for `depth` activations, if it holds the weights.
 ///
-/// Arguments: input, output, scratch, stream.
+/// Arguments: input, output, scratch, head, weights.
 pub fn kernel(depth: usize, rows: &[Filter], ending: &Ending) -> Option<Kernel> {
     if ending.residual.is_some() {
         return None;
@@ -42,8 +42,10 @@ pub fn kernel(depth: usize, rows: &[Filter], ending: &Ending) -> Option<Kernel> 
     let stream_len = word(4 * packed.len() as i64);
     let codes = Codes::new(&mut a, &mut header, ending);
     let [stream, stream_end, scratch, out] = std::array::from_fn(|_| a.slot());
+    let weights = a.further_argument();
 
     header.copy(&mut a, R3);
+    a.get(R3, weights);
     let codes = codes.start(&mut a, R3);
     a.put(R3, stream);
     a.get(R12, stream_len);
@@ -119,15 +121,14 @@ pub fn kernel(depth: usize, rows: &[Filter], ending: &Ending) -> Option<Kernel> 
     }
     a.bind(end);
 
-    let mut stream = header.words();
-    stream.extend(ending.table_words());
-    stream.extend(packed);
+    let mut weights = ending.table_words();
+    weights.extend(packed);
     Some(Kernel {
         name: "fully_connected",
         routine: a.finish(),
-        stream,
+        args: Argument::WEIGHTED.to_vec(),
+        head: header.words(),
+        weights,
         scratch: 4 * words,
-        in_place: None,
-        residual: false,
     })
 }

@@ -18,25 +18,51 @@ use super::{Binding, Layer, Lowering};
 use crate::loop_ir::assembly::machine::{self, Contents, Cost, Pointer, Prices, Segment};
 use crate::loop_ir::assembly::Routine;
 use crate::loop_ir::Access;
-use crate::ops::{Conv2d, DType, DepthwiseConv2d, Epilogue, FullyConnected, Op, TensorType, Value};
+use crate::ops::{Conv2d, DepthwiseConv2d, Epilogue, FullyConnected, Op};
 use crate::target::Cycles;
 use gather::Geometry;
 use weights::Ending;
 
-/// A layer's routine, and the constant that describes the layer to it.
+/// A layer's routine, and the constants that describe the layer to it.
 pub struct Kernel {
     /// What the function is called.
     pub name: &'static str,
     /// The code: the same for all layers of one form.
     pub routine: Routine,
-    /// What the layer is like, then its weights.
-    pub stream: Vec<i32>,
+    /// What it is called with.
+    pub args: Vec<Argument>,
+    /// What the layer is like: sizes, strides, bounds.
+    pub head: Vec<i32>,
+    /// Weights and factors, in the order of their use.
+    pub weights: Vec<i32>,
     /// Bytes of scratch memory.
     pub scratch: usize,
-    /// The operand over which the result may lie.
-    pub in_place: Option<usize>,
-    /// Whether the last operand is a residual.
-    pub residual: bool,
+}
+
+/// What a routine gets a pointer to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Argument {
+    /// The node's operand of that position.
+    Operand(usize),
+    /// The node's result.
+    Result,
+    /// The scratch memory.
+    Scratch,
+    /// What the layer is like.
+    Head,
+    /// Weights and factors.
+    Weights,
+}
+
+impl Argument {
+    /// What routines with weights are called with.
+    pub const WEIGHTED: [Argument; 5] = [
+        Argument::Operand(0),
+        Argument::Result,
+        Argument::Scratch,
+        Argument::Head,
+        Argument::Weights,
+    ];
 }
 
 /// The kernels that can compute a layer.
@@ -55,17 +81,29 @@ impl Kernel {
     pub fn lower<'a>(&self, layer: Layer<'a>) -> Lowering<'a> {
         let mut lowering = Lowering::new(layer);
         lowering.name = self.name.into();
-        lowering.place("input", Binding::Operand(0), layer.input(0), Access::Read);
-        lowering.place("output", Binding::Result(0), layer.output(), Access::Write);
-        lowering.scratch(self.scratch);
-        let words = TensorType::new(DType::I32, [self.stream.len()]);
         let tensor = &layer.graph.tensors[layer.node.outputs[0]].name;
-        let doc =
-            format!("sizes, then weights and factors of '{tensor}' in the order of their use");
-        lowering.constant("layer", doc, Value::from_ints(words, self.stream.iter().copied()));
-        if self.residual {
-            let last = layer.node.inputs.len() - 1;
-            lowering.place("residual", Binding::Operand(last), layer.input(last), Access::Read);
+        let mut names = ["input", "other"].into_iter();
+        for &arg in &self.args {
+            match arg {
+                Argument::Operand(i) => {
+                    let name = names.next().expect("two operands at most");
+                    lowering.place(name, Binding::Operand(i), layer.input(i), Access::Read);
+                }
+                Argument::Result => {
+                    let ty = layer.output();
+                    lowering.place("output", Binding::Result(0), ty, Access::Write);
+                }
+                Argument::Scratch => drop(lowering.scratch(self.scratch)),
+                Argument::Head => {
+                    let doc = format!("what the layer of '{tensor}' is like");
+                    lowering.words("layer", &doc, &self.head);
+                }
+                Argument::Weights => {
+                    let doc =
+                        format!("weights and factors of '{tensor}' in the order of their use");
+                    lowering.words("weights", &doc, &self.weights);
+                }
+            }
         }
         lowering.code.assembly(self.routine.clone());
         lowering
@@ -89,11 +127,20 @@ pub fn prices(cycles: &Cycles) -> Prices {
 pub struct Run {
     /// What it takes.
     pub cost: Cost,
-    /// How far behind the start of the input the output may begin at most, so that it is written
-    /// only where the input has been read.
-    pub output: i64,
+    /// How the result may lie over each operand that the routine reads.
+    pub result: Vec<(usize, Over)>,
     /// The same of the scratch memory.
-    pub scratch: i64,
+    pub scratch: Vec<(usize, Over)>,
+}
+
+/// Where something that is written may lie over something that isn't needed any more, so that no
+/// byte is written before it has been read for the last time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Over {
+    /// How many bytes behind its start it may begin at most.
+    pub limit: i64,
+    /// Whether it may also begin at the very same place.
+    pub same: bool,
 }
 
 impl Kernel {
@@ -102,30 +149,53 @@ impl Kernel {
     /// # Panics
     /// When it does what it must not: a bug in tflc.
     pub fn run(&self, layer: Layer, prices: &Prices) -> Run {
-        let last = layer.node.inputs.len() - 1;
-        let stream: Vec<u8> = self.stream.iter().flat_map(|word| word.to_le_bytes()).collect();
-        let mut memories = vec![
-            (vec![0; layer.input(0).bytes()], false),
-            (vec![0; layer.output().bytes()], true),
-            (vec![0; self.scratch], true),
-        ];
-        if self.residual {
-            memories.push((vec![0; layer.input(last).bytes()], false));
-        }
-        let mut segments: Vec<Segment> = (memories.iter_mut())
-            .map(|(bytes, writable)| {
-                let open = vec![(0, bytes.len(), *writable)];
-                Segment { bytes: Contents::Memory(bytes), open }
+        let bytes = |words: &[i32]| words.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>();
+        let (head, weights) = (bytes(&self.head), bytes(&self.weights));
+        let memory = |&arg: &Argument| match arg {
+            Argument::Operand(i) => vec![0; layer.input(i).bytes()],
+            Argument::Result => vec![0; layer.output().bytes()],
+            Argument::Scratch => vec![0; self.scratch],
+            Argument::Head | Argument::Weights => Vec::new(),
+        };
+        let mut memories: Vec<Vec<u8>> = self.args.iter().map(memory).collect();
+        let mut segments: Vec<Segment> = (self.args.iter().zip(&mut memories))
+            .map(|(arg, memory)| {
+                let bytes = match arg {
+                    Argument::Head => Contents::Constant(&head),
+                    Argument::Weights => Contents::Constant(&weights),
+                    _ => Contents::Memory(memory),
+                };
+                let writable = matches!(arg, Argument::Result | Argument::Scratch);
+                let open = vec![(0, bytes.len(), writable)];
+                Segment { bytes, open }
             })
             .collect();
-        let open = vec![(0, stream.len(), false)];
-        segments.insert(3, Segment { bytes: Contents::Constant(&stream), open });
         let start = |segment: usize| Pointer { segment, offset: 0 };
-        let args: Vec<Pointer> = (0..segments.len()).map(start).collect();
-        let (cost, times) = machine::trace(&self.routine, &mut segments, &args, prices)
+        let pointers: Vec<Pointer> = (0..segments.len()).map(start).collect();
+        let (cost, times) = machine::trace(&self.routine, &mut segments, &pointers, prices)
             .unwrap_or_else(|error| panic!("bug in tflc: {}: {error}", self.name));
-        let behind = |segment: usize| behind(&times[0].last_read, &times[segment].first_write);
-        Run { cost, output: behind(1), scratch: behind(2) }
+        let over = |written: Argument| -> Vec<(usize, Over)> {
+            let Some(written) = self.args.iter().position(|&arg| arg == written) else {
+                return Vec::new();
+            };
+            let operands = self.args.iter().zip(&times).filter_map(|(arg, read)| match *arg {
+                Argument::Operand(i) => Some((i, &read.last_read)),
+                _ => None,
+            });
+            operands.map(|(i, read)| (i, Over::new(read, &times[written].first_write))).collect()
+        };
+        Run { cost, result: over(Argument::Result), scratch: over(Argument::Scratch) }
+    }
+}
+
+impl Over {
+    /// For the times at which each byte is last read, and those at which each is first written.
+    fn new(last_read: &[u32], first_write: &[u32]) -> Over {
+        let in_time = |(&read, &write): (&u32, &u32)| write == 0 || read <= write;
+        Over {
+            limit: behind(last_read, first_write),
+            same: last_read.iter().zip(first_write).all(in_time),
+        }
     }
 }
 
@@ -153,7 +223,7 @@ fn ending(layer: Layer, epilogue: &Epilogue) -> Option<Ending> {
     let bias_is_constant = layer.node.inputs.len() < 3 || layer.constant(2).is_some();
     let [chain] = &epilogue.0[..] else { return None };
     layer.constant(1)?;
-    Ending::new(chain).filter(|_| bias_is_constant)
+    Ending::new(chain, layer.node.inputs.len() - 1).filter(|_| bias_is_constant)
 }
 
 fn conv_2d(layer: Layer, op: &Conv2d) -> Option<Vec<Kernel>> {

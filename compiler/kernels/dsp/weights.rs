@@ -207,6 +207,8 @@ pub struct Ending {
 /// A code and a residual's code become a sum, as in ADD.
 #[derive(Clone, Copy, Debug)]
 pub struct Residual {
+    /// Which operand of the node it is.
+    pub operand: usize,
     /// What is done to the code.
     pub own: Share,
     /// What is done to the residual's.
@@ -241,8 +243,8 @@ impl Share {
 }
 
 impl Ending {
-    /// The chain's, if it is of that form.
-    pub fn new(chain: &Chain) -> Option<Ending> {
+    /// The chain's, if it is of that form; a residual is operand `last`.
+    pub fn new(chain: &Chain, last: usize) -> Option<Ending> {
         let [Stage::Requantize { offset: 0, multipliers, zero_point }, Stage::Clamp { min, max }, rest @ ..] =
             &chain.0[..]
         else {
@@ -257,6 +259,7 @@ impl Ending {
             {
                 let &[by] = &multipliers[..] else { return None };
                 Some(Residual {
+                    operand: last,
                     own: Share::new(own)?,
                     other: Share::new(other)?,
                     by: Requantization::new(by, *zero_point)?,

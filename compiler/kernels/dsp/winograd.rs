@@ -13,7 +13,7 @@ use super::assembler::{at, behind, post, Assembler, Header, Slot};
 use super::gather::{Geometry, Window};
 use super::requantize::Codes;
 use super::weights::{self, Ending, Filter, Requantization};
-use super::Kernel;
+use super::{Argument, Kernel};
 use crate::loop_ir::assembly::registers::*;
 use crate::loop_ir::assembly::{Address, Cond, Operand, Reg, Shift};
 
@@ -22,7 +22,7 @@ const UNROLLED: usize = 8;
 
 /// The kernel for a layer, if it is of that kind.
 ///
-/// Arguments: input, output, scratch, stream.
+/// Arguments: input, output, scratch, head, weights.
 pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Option<Kernel> {
     let g = geometry;
     let (channels, count) = (g.channels, filters.len());
@@ -82,8 +82,10 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
         to: a.slot(),
         left: a.slot(),
     };
+    let weights = a.further_argument();
 
     header.copy(&mut a, R3);
+    a.get(R3, weights);
     let codes = codes.start(&mut a, R3);
     a.put(R3, stream);
     a.put(R2, scratch);
@@ -228,8 +230,7 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
     a.cmp(R11, 0);
     a.branch(Cond::Ne, pair);
 
-    let mut words = header.words();
-    words.extend(ending.table_words());
+    let mut words = ending.table_words();
     let transformed: Vec<Vec<[[i32; 2]; 16]>> =
         filters.iter().map(|filter| transformed(filter, steps)).collect();
     for (filters, transformed) in filters
@@ -255,10 +256,10 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
     Some(Kernel {
         name: "conv_2d_winograd",
         routine: a.finish(),
-        stream: words,
+        args: Argument::WEIGHTED.to_vec(),
+        head: header.words(),
+        weights: words,
         scratch,
-        in_place: None,
-        residual: false,
     })
 }
 

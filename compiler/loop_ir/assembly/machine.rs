@@ -35,6 +35,17 @@ pub enum Contents<'a> {
     Memory(&'a mut [u8]),
 }
 
+impl Contents<'_> {
+    /// In bytes.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        match self {
+            Contents::Constant(bytes) => bytes.len(),
+            Contents::Memory(bytes) => bytes.len(),
+        }
+    }
+}
+
 /// A pointer into a segment.
 #[derive(Clone, Copy, Debug)]
 pub struct Pointer {
