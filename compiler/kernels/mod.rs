@@ -7,9 +7,12 @@ pub mod dsp;
 pub mod portable;
 
 use crate::ir::{Graph, Node};
+use crate::loop_ir::assembly::Routine;
 use crate::loop_ir::{Access, Builder, Expr, Place};
 use crate::ops::{DType, Epilogue, Op, TensorType, Value};
 use crate::target::Target;
+
+pub use dsp::Over;
 
 /// A node in its graph: what a kernel is asked to compute.
 #[derive(Clone, Copy)]
@@ -56,12 +59,15 @@ fn in_place(graph: &Graph, node: &Node) -> Vec<usize> {
     let last = node.inputs.len().wrapping_sub(1);
     let candidates = match &node.op {
         Op::Add(_) | Op::Mul(_) => vec![0, 1],
+        Op::SumPixels(_) => vec![1],
         op if op.stages().is_some() => vec![0],
         op if op.epilogue().is_some_and(Epilogue::has_residual) => vec![last],
         _ => Vec::new(),
     };
     let result = &graph.tensors[node.outputs[0]].ty;
-    let fits = |&index: &usize| graph.tensors[node.inputs[index]].ty == *result;
+    let fits = |&index: &usize| {
+        node.inputs.get(index).is_some_and(|&operand| graph.tensors[operand].ty == *result)
+    };
     candidates.into_iter().filter(fits).collect()
 }
 
@@ -86,10 +92,16 @@ impl Recipe {
         };
         let mut recipes: Vec<Recipe> = dsp::kernels(layer).into_iter().map(run).collect();
         recipes.sort_by_key(Recipe::cycles);
-        if recipes.is_empty() {
-            recipes.push(Recipe::Portable);
-        }
+        recipes.push(Recipe::Portable);
         recipes
+    }
+
+    /// What it is called: each way to compute a layer has its own name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Recipe::Portable => "portable",
+            Recipe::Dsp(kernel, _) => kernel.name,
+        }
     }
 
     /// The cycles of a routine; loop nests cost what compilers make of them.
@@ -100,16 +112,8 @@ impl Recipe {
         }
     }
 
-    /// Bytes of flash for constants that other ways don't have in common with this.
-    pub fn flash(&self) -> usize {
-        match self {
-            Recipe::Portable => 0,
-            Recipe::Dsp(kernel, _) => 4 * (kernel.head.len() + kernel.weights.len()),
-        }
-    }
-
     /// How the first result may lie over an operand that isn't needed any more, if it may at all.
-    pub fn result_over(&self, operand: usize) -> Option<dsp::Over> {
+    pub fn result_over(&self, operand: usize) -> Option<Over> {
         match self {
             Recipe::Portable => None,
             Recipe::Dsp(_, run) => run.result.iter().find(|(i, _)| *i == operand).map(|(_, o)| *o),
@@ -117,10 +121,18 @@ impl Recipe {
     }
 
     /// The same of the scratch memory.
-    pub fn scratch_over(&self, operand: usize) -> Option<dsp::Over> {
+    pub fn scratch_over(&self, operand: usize) -> Option<Over> {
         match self {
             Recipe::Portable => None,
             Recipe::Dsp(_, run) => run.scratch.iter().find(|(i, _)| *i == operand).map(|(_, o)| *o),
+        }
+    }
+
+    /// The routine, if it is one.
+    pub fn routine(&self) -> Option<&Routine> {
+        match self {
+            Recipe::Portable => None,
+            Recipe::Dsp(kernel, _) => Some(&kernel.routine),
         }
     }
 

@@ -154,6 +154,8 @@ operators! {
     Pack in pack,
     /// A constant around the operand (PAD and PADV2).
     Pad in pad,
+    /// What becomes of sums over pixels: a part of a pooling.
+    PooledSums in pooled_sums,
     /// Negative values times a slope that is a code.
     Prelu in prelu,
     /// Real numbers to codes, or codes to other codes.
@@ -170,6 +172,8 @@ operators! {
     Softmax in softmax,
     /// Every n-th element from begin to end.
     StridedSlice in strided_slice,
+    /// Sums over some pixels: a part of a pooling.
+    SumPixels in sum_pixels,
     /// Hyperbolic tangent.
     Tanh in tanh,
     /// Dimensions in another order.

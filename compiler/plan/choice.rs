@@ -1,52 +1,226 @@
-//! Which way each layer is computed: the fastest ones that fit the budgets.
+//! Which way each layer is computed: the fastest whole that fits the budgets.
+//!
+//! A layer's ways differ in cycles, flash and scratch memory. Of all choices for the layers together,
+//! the best for any budget of flash is found by merging the layers' ways one after the other, keeping
+//! only those sums that no other beats. RAM couples layers through the memory that they share: where
+//! it is short, ways that hold much at the fullest moment are given up, until it fits.
 
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{Hash, Hasher};
+use std::rc::Rc;
+
+use super::cost;
+use super::memory::is_free;
+use super::schedule::Schedule;
+use super::Prefer;
 use crate::ir::Graph;
-use crate::kernels::Recipe;
+use crate::kernels::{Binding, Layer, Recipe};
+use crate::loop_ir::assembly::Routine;
 use crate::target::Target;
 
-/// The ways to compute each node, fastest first; the first one is chosen.
-pub struct Choice(Vec<Vec<Recipe>>);
-
-/// What may be short.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Budget {
-    /// Read-only memory.
-    Flash,
-    /// Everything that changes.
-    Ram,
+/// How to compute one node, and what that costs.
+pub struct Priced {
+    /// The recipe.
+    pub recipe: Recipe,
+    cycles: u64,
+    /// Bytes of code.
+    code: usize,
+    /// Each constant's bytes, by a number that tells them apart.
+    constants: Vec<(u64, usize)>,
 }
 
-impl Choice {
-    /// The fastest way for each node.
-    pub fn new(graph: &Graph, target: &Target) -> Self {
-        Choice(graph.nodes.iter().map(|node| Recipe::all(graph, node, target)).collect())
+/// A way to compute a layer: recipes of one kind for all its nodes in a schedule.
+#[derive(Clone)]
+pub struct Way {
+    /// By node, in the schedule's order.
+    pub nodes: Vec<Rc<Priced>>,
+    /// What it is called.
+    pub name: &'static str,
+    /// Cycles of all nodes.
+    pub cycles: u64,
+    /// Bytes of constants, and of code: a routine's are shared among the layers that can use it.
+    pub flash: usize,
+    /// Bytes of scratch memory.
+    pub scratch: usize,
+}
+
+/// Finds the ways to compute a graph's layers on a core; what it has found, it knows.
+pub struct Finder<'a> {
+    graph: &'a Graph,
+    target: &'a Target,
+    known: HashMap<Likeness, Vec<Rc<Priced>>>,
+}
+
+/// What a node's recipes depend on: which layer it belongs to, its types and its attributes.
+type Likeness = (usize, Vec<Vec<usize>>, String);
+
+impl<'a> Finder<'a> {
+    /// Knows nothing yet.
+    pub fn new(graph: &'a Graph, target: &'a Target) -> Self {
+        Finder { graph, target, known: HashMap::new() }
     }
 
-    /// The chosen way for each node.
-    pub fn recipes(&self) -> Vec<&Recipe> {
-        self.0.iter().map(|ways| &ways[0]).collect()
-    }
-
-    /// Gives up speed to save so many bytes, first where that costs the fewest cycles for a byte.
-    /// Whether there was something to save.
-    pub fn save(&mut self, budget: Budget, bytes: usize) -> bool {
-        let mut saved = 0;
-        while saved < bytes {
-            let needs = |way: &Recipe| match budget {
-                Budget::Flash => way.flash(),
-                Budget::Ram => way.scratch(),
-            };
-            let saving = |(node, ways): (usize, &Vec<Recipe>)| {
-                let [fast, small, ..] = &ways[..] else { return None };
-                let bytes = needs(fast).checked_sub(needs(small)).filter(|&bytes| bytes > 0)?;
-                let cycles = small.cycles()?.saturating_sub(fast.cycles()?);
-                Some((cycles as f64 / bytes as f64, node, bytes))
-            };
-            let savings = self.0.iter().enumerate().filter_map(saving);
-            let Some((_, node, less)) = savings.min_by(|a, b| a.0.total_cmp(&b.0)) else { break };
-            self.0[node].remove(0);
-            saved += less;
+    /// The ways for each layer of the graph, as a schedule runs it: the fastest first, none beaten by
+    /// another one in everything.
+    pub fn ways(&mut self, schedule: &Schedule) -> Vec<Vec<Way>> {
+        let mut nodes: Vec<Vec<Vec<Rc<Priced>>>> = vec![Vec::new(); self.graph.nodes.len()];
+        for (n, &source) in schedule.sources.iter().enumerate() {
+            nodes[source].push(self.recipes(schedule, n));
         }
-        saved > 0
+        let routines = nodes.iter().filter_map(|nodes| nodes.first()).flatten();
+        let mut users: HashMap<&Routine, usize> = HashMap::new();
+        for routine in routines.filter_map(|priced| priced.recipe.routine()) {
+            *users.entry(routine).or_default() += 1;
+        }
+        nodes.iter().map(|nodes| Way::all(nodes, &users)).collect()
     }
+
+    fn recipes(&mut self, schedule: &Schedule, n: usize) -> Vec<Rc<Priced>> {
+        let graph = &schedule.graph;
+        let node = &graph.nodes[n];
+        let operands = node.inputs.iter().chain(&node.outputs);
+        let shapes = operands.map(|&id| graph.tensors[id].ty.shape.clone()).collect();
+        let likeness = (schedule.sources[n], shapes, node.op.describe());
+        let target = self.target;
+        let priced = |recipe| Rc::new(Priced::new(recipe, Layer { graph, node, in_place: None }, target));
+        let find = || Recipe::all(graph, node, target).into_iter().map(priced).collect();
+        self.known.entry(likeness).or_insert_with(find).clone()
+    }
+}
+
+impl Priced {
+    fn new(recipe: Recipe, layer: Layer, target: &Target) -> Priced {
+        let lowering = recipe.lower(layer);
+        let constants = lowering.bindings.iter().filter_map(|binding| match binding {
+            Binding::Constant { value, .. } => {
+                let mut hasher = DefaultHasher::new();
+                value.bytes.hash(&mut hasher);
+                Some((hasher.finish(), value.bytes.len()))
+            }
+            _ => None,
+        });
+        let constants = constants.collect();
+        let (cycles, code) = match (recipe.cycles(), recipe.routine()) {
+            _ if is_free(layer.graph, layer.node) => (0, 0),
+            (Some(cycles), Some(routine)) => {
+                (cycles.div_ceil(target.cycles.issue.into()), routine.size())
+            }
+            _ => {
+                let function = lowering.code.finish(String::new(), Vec::new());
+                let cost = cost::loops(&function, &[], target);
+                (cost.cycles, cost.code as usize)
+            }
+        };
+        Priced { recipe, cycles, code, constants }
+    }
+}
+
+impl Way {
+    /// The ways for a layer, of whose nodes these are the recipes.
+    fn all(nodes: &[Vec<Rc<Priced>>], users: &HashMap<&Routine, usize>) -> Vec<Way> {
+        let Some((first, others)) = nodes.split_first() else { return Vec::new() };
+        let mut ways: Vec<Way> = Vec::new();
+        for priced in first {
+            let name = priced.recipe.name();
+            let same = |node: &Vec<Rc<Priced>>| {
+                node.iter().find(|other| other.recipe.name() == name).cloned()
+            };
+            let Some(rest) = others.iter().map(same).collect::<Option<Vec<_>>>() else { continue };
+            let nodes: Vec<Rc<Priced>> = [vec![priced.clone()], rest].concat();
+            let constants: BTreeMap<u64, usize> =
+                nodes.iter().flat_map(|priced| priced.constants.iter().copied()).collect();
+            let code = match priced.recipe.routine() {
+                Some(routine) => priced.code / users[routine],
+                None => nodes.iter().map(|priced| priced.code).sum(),
+            };
+            ways.push(Way {
+                name,
+                cycles: nodes.iter().map(|priced| priced.cycles).sum(),
+                flash: constants.values().sum::<usize>() + code,
+                scratch: nodes.iter().map(|priced| priced.recipe.scratch()).max().unwrap_or(0),
+                nodes,
+            });
+        }
+        let beats = |a: &Way, b: &Way| {
+            (a.cycles, a.flash, a.scratch) != (b.cycles, b.flash, b.scratch)
+                && a.cycles <= b.cycles
+                && a.flash <= b.flash
+                && a.scratch <= b.scratch
+        };
+        let beaten: Vec<bool> =
+            ways.iter().map(|way| ways.iter().any(|other| beats(other, way))).collect();
+        let mut beaten = beaten.into_iter();
+        ways.retain(|_| !beaten.next().expect("one for each"));
+        ways.sort_by_key(|way| way.cycles);
+        ways
+    }
+}
+
+/// One way for each layer, by its position among the layer's ways; 0 where there is none.
+pub type Chosen = Vec<usize>;
+
+/// The best choice of ways for constants of so many bytes at most, of those that `allowed` says: the
+/// fastest one or the smallest one. `None` if all take more.
+pub fn best(
+    ways: &[Vec<Way>],
+    allowed: &dyn Fn(usize, usize) -> bool,
+    constants: usize,
+    prefer: Prefer,
+) -> Option<Chosen> {
+    /// A sum over layers: bytes, cycles, and how it came about.
+    struct Sum {
+        flash: usize,
+        cycles: u64,
+        before: usize,
+        way: usize,
+    }
+    let mut fronts: Vec<Vec<Sum>> = vec![vec![Sum { flash: 0, cycles: 0, before: 0, way: 0 }]];
+    for (layer, ways) in ways.iter().enumerate() {
+        let last = fronts.last().expect("the first one");
+        let mut sums: Vec<Sum> = Vec::new();
+        for (before, sum) in last.iter().enumerate() {
+            for (way, Way { flash, cycles, .. }) in ways.iter().enumerate() {
+                if allowed(layer, way) {
+                    let (flash, cycles) = (sum.flash + flash, sum.cycles + cycles);
+                    sums.push(Sum { flash, cycles, before, way });
+                }
+            }
+            if ways.is_empty() {
+                sums.push(Sum { before, way: 0, ..*sum });
+            }
+        }
+        sums.retain(|sum| sum.flash <= constants);
+        sums.sort_by_key(|sum| (sum.flash, sum.cycles));
+        let mut fastest = u64::MAX;
+        sums.retain(|sum| {
+            let beats = sum.cycles < fastest;
+            fastest = fastest.min(sum.cycles);
+            beats
+        });
+        fronts.push(sums);
+    }
+    let front = fronts.last().expect("the first one");
+    let mut at = match prefer {
+        Prefer::Speed => front.len().checked_sub(1)?,
+        Prefer::Size => (!front.is_empty()).then_some(0)?,
+    };
+    let mut chosen: Chosen = Vec::new();
+    for front in fronts[1..].iter().rev() {
+        chosen.push(front[at].way);
+        at = front[at].before;
+    }
+    chosen.reverse();
+    Some(chosen)
+}
+
+/// The recipe of each node of a schedule.
+pub fn recipes<'a>(schedule: &Schedule, ways: &'a [Vec<Way>], chosen: &Chosen) -> Vec<&'a Recipe> {
+    let mut next = vec![0; ways.len()];
+    let recipe = |&source: &usize| {
+        let node = next[source];
+        next[source] += 1;
+        &ways[source][chosen[source]].nodes[node].recipe
+    };
+    schedule.sources.iter().map(recipe).collect()
 }

@@ -1,19 +1,25 @@
-//! From a graph to a program: which kernel computes each node, and where its operands lie.
+//! From a graph to a program: which kernel computes each node, in which order and how many rows at a
+//! time, and where operands lie.
 
 mod choice;
+pub mod cost;
 mod memory;
 mod packing;
+mod schedule;
+mod search;
 mod share;
 
 use std::collections::HashMap;
 
-use crate::ir::{Graph, Node, TensorId};
+use crate::ir::{Graph, Node, Tensor, TensorId};
 use crate::kernels::{Binding, Layer as KernelLayer, Lowering, Recipe};
-use crate::loop_ir::{Arg, Border, Call, Constant, Function, Layer, Program};
-use crate::ops::DType;
+use crate::loop_ir::{
+    load, Access, Arg, Border, Builder, Call, Constant, Function, Layer, Program, Region,
+};
+use crate::ops::{DType, TensorType};
 use crate::target::Target;
-use choice::{Budget, Choice};
 use memory::Layout;
+use schedule::{Schedule, Step};
 
 /// What is preferred where the budgets leave a choice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,41 +39,33 @@ pub fn program(graph: &Graph, target: &Target) -> Program {
 /// The program for a graph on a target: what is preferred among those that fit its memory, or what
 /// comes nearest to fitting.
 pub fn preferring(graph: &Graph, target: &Target, prefer: Prefer) -> Program {
-    let mut choice = Choice::new(graph, target);
-    if prefer == Prefer::Size {
-        choice.save(Budget::Flash, usize::MAX);
-    }
-    loop {
-        let program = with(graph, target, &choice.recipes());
-        let over = |needed: usize, limit: Option<usize>| {
-            limit.and_then(|limit| needed.checked_sub(limit)).filter(|&bytes| bytes > 0)
-        };
-        let short = [
-            (Budget::Flash, over(program.constant_bytes(), target.memory.flash)),
-            (Budget::Ram, over(program.ram(), target.memory.ram)),
-        ];
-        let save = |(budget, bytes): (Budget, Option<usize>)| {
-            bytes.is_some_and(|bytes| choice.save(budget, bytes))
-        };
-        // Both, not just the first.
-        if short.map(save) == [false, false] {
-            return program;
-        }
-    }
+    search::run(graph, target, prefer).program
 }
 
-/// The program with a recipe for each node.
-fn with(graph: &Graph, target: &Target, recipes: &[&Recipe]) -> Program {
-    let layout = Layout::new(graph, recipes, target.alignment);
+/// The program for a schedule with a recipe for each of its nodes, laid out like that.
+fn assemble(
+    schedule: &Schedule,
+    recipes: &[&Recipe],
+    layout: &Layout,
+    target: &Target,
+) -> Program {
+    let graph = &schedule.graph;
     let mut program = Program { memories: layout.memories.clone(), ..Program::default() };
     let mut parts = Parts::default();
-    for (node, recipe) in graph.nodes.iter().zip(recipes) {
-        if memory::is_free(graph, node) {
-            continue;
-        }
-        let lowering = recipe.lower(KernelLayer { graph, node, in_place: layout.in_place(node) });
-        let layer = describe(graph, node);
-        let call = parts.call(&mut program, &layout, node, lowering, layer);
+    for step in &schedule.steps {
+        let call = match *step {
+            Step::Node(n) if memory::is_free(graph, &graph.nodes[n]) => continue,
+            Step::Node(n) => {
+                let node = &graph.nodes[n];
+                let in_place = layout.in_place(n);
+                let lowering = recipes[n].lower(KernelLayer { graph, node, in_place });
+                let args = Bound { layout, node, scratch: layout.scratch(n) };
+                parts.call(&mut program, args, lowering, describe(graph, node))
+            }
+            Step::Keep { of, from, len } => {
+                parts.keep(&mut program, layout, &graph.tensors[of], of, from, len)
+            }
+        };
         program.calls.push(call);
     }
     if target.memory.flash.is_some() {
@@ -96,14 +94,15 @@ struct Parts {
 }
 
 impl Parts {
+    /// A layer, by what it is lowered to.
     fn call(
         &mut self,
         program: &mut Program,
-        layout: &Layout,
-        node: &Node,
+        bound: Bound,
         lowering: Lowering,
         layer: Layer,
     ) -> Call {
+        let Bound { layout, node, scratch } = bound;
         let suffix = node.origin.first().map_or(String::new(), |i| format!("_{i}"));
         let code = lowering.code.finish(String::new(), Vec::new());
         let mut args = Vec::new();
@@ -112,7 +111,7 @@ impl Parts {
             args.push(match binding {
                 Binding::Operand(i) => Arg::Region(region(node.inputs[i])),
                 Binding::Result(i) => Arg::Region(region(node.outputs[i])),
-                Binding::Scratch(_) => Arg::Region(layout.scratch(node).expect("planned")),
+                Binding::Scratch(_) => Arg::Region(scratch.expect("planned")),
                 Binding::Constant { doc, value } => {
                     let packed = code.assembly().is_some();
                     let key = (value.ty.dtype, packed, value.bytes.clone());
@@ -132,20 +131,66 @@ impl Parts {
                 }
             });
         }
-        let function =
-            self.functions.iter().position(|other| *other == code).unwrap_or_else(|| {
-                let taken = |name: &str| program.functions.iter().any(|f| f.name == name);
-                let name = unique(format!("{}{suffix}", lowering.name), taken);
-                let mut doc = vec![format!("{}: {}.", layer.what, layer.shapes)];
-                if let Some(routine) = code.assembly() {
-                    doc.extend(routine.doc.iter().cloned());
-                }
-                program.functions.push(Function { name, doc, ..code.clone() });
-                self.functions.push(code);
-                self.functions.len() - 1
-            });
+        let name = format!("{}{suffix}", lowering.name);
+        let function = self.function(program, code, &name, &layer);
         Call { function, args, scalars: Vec::new(), layer }
     }
+
+    /// Rows that are still to be read, moved to the start of a tensor.
+    fn keep(
+        &mut self,
+        program: &mut Program,
+        layout: &Layout,
+        tensor: &Tensor,
+        id: TensorId,
+        from: usize,
+        len: usize,
+    ) -> Call {
+        let mut code = Builder::default();
+        let rows = code.param("rows", tensor.ty.dtype, from + len, Access::Write);
+        code.repeat("i", 0usize, len, |code, i| code.store(rows, &i, load(rows, &i + from)));
+        let ty = TensorType::new(tensor.ty.dtype, [len]);
+        let layer = Layer {
+            what: "rows kept".into(),
+            shapes: format!("{ty} → {ty}"),
+            tensor: tensor.name.clone(),
+            ..Layer::default()
+        };
+        let code = code.finish(String::new(), Vec::new());
+        let function = self.function(program, code, "keep_rows", &layer);
+        let whole = layout.region(id).expect("it lies in memory");
+        let args = vec![Arg::Region(Region { len: from + len, ..whole })];
+        Call { function, args, scalars: Vec::new(), layer }
+    }
+
+    /// The function of that code, which is added where there is none yet.
+    fn function(
+        &mut self,
+        program: &mut Program,
+        code: Function,
+        name: &str,
+        layer: &Layer,
+    ) -> usize {
+        if let Some(known) = self.functions.iter().position(|other| *other == code) {
+            return known;
+        }
+        let taken = |name: &str| program.functions.iter().any(|f| f.name == name);
+        let name = unique(name.to_string(), taken);
+        let mut doc = vec![format!("{}: {}.", layer.what, layer.shapes)];
+        if let Some(routine) = code.assembly() {
+            doc.extend(routine.doc.iter().cloned());
+        }
+        program.functions.push(Function { name, doc, ..code.clone() });
+        self.functions.push(code);
+        self.functions.len() - 1
+    }
+}
+
+/// What a node's operands, results and scratch memory are bound to.
+struct Bound<'a> {
+    layout: &'a Layout,
+    node: &'a Node,
+    scratch: Option<Region>,
 }
 
 fn unique(name: String, taken: impl Fn(&str) -> bool) -> String {

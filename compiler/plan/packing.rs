@@ -1,117 +1,97 @@
-//! Buffers at offsets: those that are alive at the same time apart, or over each other as far as
-//! they may, in as little memory as a search finds.
+//! Buffers at offsets: apart, or over each other as far as they may, in as little memory as a
+//! search finds.
 
-/// A run of memory.
-#[derive(Clone, Copy, Debug)]
-pub struct Buffer {
-    /// Its elements.
-    pub len: usize,
-    /// The first and the last step at which its contents are needed.
-    pub alive: (usize, usize),
-}
+/// Between which values something must not lie, the ends excluded; in order, and apart.
+pub type Ranges = Vec<(i64, i64)>;
 
-/// Two buffers, alive together at one step only, that may share memory then.
-#[derive(Clone, Copy, Debug)]
-pub struct Overlap {
-    /// What is read.
-    pub below: usize,
-    /// What is written.
-    pub above: usize,
-    /// How far behind the start of the one the other may begin; it is negative where it must begin
-    /// before it.
-    pub limit: i64,
-    /// Whether it may also begin at the very same place.
-    pub same: bool,
+/// Buffers that have to be placed.
+#[derive(Default)]
+pub struct Packing {
+    /// The elements of each.
+    pub lens: Vec<usize>,
+    /// For each buffer, by how much it must not begin behind which others.
+    pub apart: Vec<Vec<(usize, Ranges)>>,
+    /// Offsets are multiples of it.
+    pub step: usize,
 }
 
 /// How many arrangements are tried at most, and how many pairs of buffers are looked at for it.
 const TRIES: usize = 3000;
 const WORK: usize = 4_000_000;
 
-/// An offset for each buffer, at multiples of `step`, and the length of it all.
-///
-/// Buffers are placed one after the other, each as low as it may; the search is for the order. It
-/// starts with the largest first, and goes on by moving some, the same every time.
-pub fn pack(buffers: &[Buffer], overlaps: &[Overlap], step: usize) -> (Vec<usize>, usize) {
-    let packing = Packing::new(buffers, overlaps, step);
-    let mut order: Vec<usize> = (0..buffers.len()).collect();
-    order.sort_by_key(|&i| (std::cmp::Reverse(buffers[i].len), i));
-    let mut best = packing.place(&order);
-    let bound = buffers.iter().map(|buffer| buffer.len).max().unwrap_or(0);
-    // xorshift64
-    let mut state = 0x9e37_79b9_7f4a_7c15u64;
-    let mut random = |below: usize| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state % below as u64) as usize
-    };
-    let pairs = buffers.len() * buffers.len();
-    for _ in 0..TRIES.min(WORK / pairs.max(1)) {
-        if best.1 <= bound {
-            break;
-        }
-        let mut other = order.clone();
-        for _ in 0..1 + random(3) {
-            let moved = other.remove(random(order.len()));
-            other.insert(random(order.len()), moved);
-        }
-        let found = packing.place(&other);
-        if found.1 <= best.1 {
-            order = other;
-            best = found;
-        }
+impl Packing {
+    /// Adds a buffer of so many elements.
+    pub fn push(&mut self, len: usize) {
+        self.lens.push(len);
+        self.apart.push(Vec::new());
     }
-    best
-}
 
-/// Between which values something must not lie, the ends excluded.
-type Ranges = Vec<(i64, i64)>;
-
-struct Packing<'a> {
-    buffers: &'a [Buffer],
-    step: usize,
-    /// For each buffer, the others that it may share memory with: which one, and between which
-    /// differences of their offsets, the ends excluded, it must not lie.
-    shared: Vec<Vec<(usize, Ranges)>>,
-}
-
-impl<'a> Packing<'a> {
-    fn new(buffers: &'a [Buffer], overlaps: &[Overlap], step: usize) -> Self {
-        let mut shared: Vec<Vec<(usize, Ranges)>> = vec![Vec::new(); buffers.len()];
-        for o in overlaps {
-            let (below, above) = (buffers[o.below].len as i64, buffers[o.above].len as i64);
-            let limit = o.limit.max(-above);
-            let forbidden = match o.same && limit < 0 {
-                true => vec![(limit, 0), (0, below)],
-                false => vec![(limit, below)],
-            };
-            let mirrored = forbidden.iter().map(|&(from, to)| (-to, -from)).collect();
-            shared[o.above].push((o.below, forbidden));
-            shared[o.below].push((o.above, mirrored));
+    /// Keeps buffer `other` from beginning between so many elements behind buffer `one`.
+    pub fn keep_apart(&mut self, one: usize, other: usize, forbidden: Ranges) {
+        if forbidden.is_empty() {
+            return;
         }
-        Packing { buffers, step, shared }
+        let mirrored = forbidden.iter().rev().map(|&(from, to)| (-to, -from)).collect();
+        self.apart[one].push((other, mirrored));
+        self.apart[other].push((one, forbidden));
+    }
+
+    /// An offset for each buffer, and the length of it all.
+    ///
+    /// Buffers are placed one after the other, each as low as it may; the search is for the order.
+    /// It starts with the largest first, and goes on by moving some, the same every time.
+    pub fn search(&self) -> (Vec<usize>, usize) {
+        let mut order = self.largest_first();
+        let mut best = self.place(&order);
+        let bound = self.lens.iter().max().copied().unwrap_or(0);
+        // xorshift64
+        let mut state = 0x9e37_79b9_7f4a_7c15u64;
+        let mut random = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state % below as u64) as usize
+        };
+        let pairs = self.apart.iter().map(Vec::len).sum::<usize>() + order.len();
+        for _ in 0..TRIES.min(WORK / pairs.max(1)) {
+            if best.1 <= bound {
+                break;
+            }
+            let mut other = order.clone();
+            for _ in 0..1 + random(3) {
+                let moved = other.remove(random(order.len()));
+                other.insert(random(order.len()), moved);
+            }
+            let found = self.place(&other);
+            if found.1 <= best.1 {
+                order = other;
+                best = found;
+            }
+        }
+        best
+    }
+
+    /// An offset for each buffer, the largest placed first, and the length of it all.
+    pub fn greedy(&self) -> (Vec<usize>, usize) {
+        self.place(&self.largest_first())
+    }
+
+    fn largest_first(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.lens.len()).collect();
+        order.sort_by_key(|&i| (std::cmp::Reverse(self.lens[i]), i));
+        order
     }
 
     /// Places buffers in an order, each at the lowest offset that those before it leave.
     fn place(&self, order: &[usize]) -> (Vec<usize>, usize) {
-        let mut offsets = vec![0i64; order.len()];
+        let mut offsets: Vec<Option<i64>> = vec![None; order.len()];
         let mut len = 0;
-        let mut forbidden: Vec<(i64, i64)> = Vec::new();
-        for (position, &i) in order.iter().enumerate() {
-            let buffer = &self.buffers[i];
+        let mut forbidden: Ranges = Vec::new();
+        for &i in order {
             forbidden.clear();
-            for &j in &order[..position] {
-                let other = &self.buffers[j];
-                if buffer.alive.0 > other.alive.1 || other.alive.0 > buffer.alive.1 {
-                    continue;
-                }
-                let at = offsets[j];
-                match self.shared[i].iter().find(|(with, _)| *with == j) {
-                    None => forbidden.push((at - buffer.len as i64, at + other.len as i64)),
-                    Some((_, ranges)) => {
-                        forbidden.extend(ranges.iter().map(|(from, to)| (at + from, at + to)));
-                    }
+            for (j, ranges) in &self.apart[i] {
+                if let Some(at) = offsets[*j] {
+                    forbidden.extend(ranges.iter().map(|(from, to)| (at + from, at + to)));
                 }
             }
             forbidden.sort_unstable();
@@ -127,40 +107,56 @@ impl<'a> Packing<'a> {
                     break;
                 }
             }
-            offsets[i] = at;
-            len = len.max(at as usize + buffer.len);
+            offsets[i] = Some(at);
+            len = len.max(at as usize + self.lens[i]);
         }
-        (offsets.into_iter().map(|at| at as usize).collect(), len)
+        let offset = |at: Option<i64>| at.expect("all are placed") as usize;
+        (offsets.into_iter().map(offset).collect(), len)
     }
+}
+
+/// The same ranges in order and apart.
+pub fn merged(mut ranges: Ranges) -> Ranges {
+    ranges.retain(|(from, to)| from < to);
+    ranges.sort_unstable();
+    let mut merged: Ranges = Vec::new();
+    for (from, to) in ranges {
+        match merged.last_mut() {
+            // What lies on an end of both is in neither.
+            Some(last) if from < last.1 => last.1 = last.1.max(to),
+            _ => merged.push((from, to)),
+        }
+    }
+    merged
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn buffers_that_live_together_lie_apart() {
-        let buffer = |len, first, last| Buffer { len, alive: (first, last) };
-        let buffers = [buffer(10, 0, 1), buffer(20, 1, 2), buffer(10, 2, 3), buffer(4, 0, 3)];
-        let (offsets, len) = pack(&buffers, &[], 4);
-        assert!(len <= 36, "{len}");
-        for (i, a) in buffers.iter().enumerate() {
-            for (j, b) in buffers.iter().enumerate().take(i) {
-                let together = a.alive.0 <= b.alive.1 && b.alive.0 <= a.alive.1;
-                let apart = offsets[i] + a.len <= offsets[j] || offsets[j] + b.len <= offsets[i];
-                assert!(apart || !together, "{i} and {j}: {offsets:?}");
-            }
+    fn packing(lens: &[usize], apart: &[(usize, usize, Ranges)]) -> Packing {
+        let mut packing = Packing { step: 4, ..Packing::default() };
+        lens.iter().for_each(|&len| packing.push(len));
+        for (one, other, ranges) in apart {
+            packing.keep_apart(*one, *other, ranges.clone());
         }
+        packing
     }
 
     #[test]
-    fn what_is_written_behind_the_reading_shares_memory() {
-        let buffers = [Buffer { len: 16, alive: (0, 1) }, Buffer { len: 16, alive: (1, 2) }];
-        let overlap = |limit, same| [Overlap { below: 0, above: 1, limit, same }];
-        assert_eq!(pack(&buffers, &overlap(0, false), 4).1, 16);
-        assert_eq!(pack(&buffers, &overlap(-4, false), 4).1, 20);
-        assert_eq!(pack(&buffers, &overlap(-16, false), 4).1, 32);
-        assert_eq!(pack(&buffers, &overlap(-16, true), 4).1, 16);
+    fn buffers_begin_where_they_may() {
+        let below_or_behind = |from| packing(&[16, 16], &[(0, 1, vec![(from, 16)])]).search().1;
+        assert_eq!(below_or_behind(0), 16);
+        assert_eq!(below_or_behind(-4), 20);
+        assert_eq!(below_or_behind(-16), 32);
+        let same = packing(&[16, 16], &[(0, 1, vec![(-16, 0), (0, 16)])]);
+        assert_eq!(same.search().1, 16);
+    }
+
+    #[test]
+    fn ranges_that_share_more_than_an_end_are_one() {
+        assert_eq!(merged(vec![(4, 9), (0, 2), (8, 12), (2, 4)]), [(0, 2), (2, 4), (4, 12)]);
+        assert_eq!(merged(vec![(3, 3), (5, 1)]), []);
     }
 
     #[test]
@@ -168,21 +164,33 @@ mod tests {
         let mut state = 1u64;
         let mut random = |below: u64| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 33) % below
+            ((state >> 33) % below) as usize
         };
         for _ in 0..100 {
-            let buffers: Vec<Buffer> = (0..6)
-                .map(|_| {
-                    let first = random(5) as usize;
-                    let alive = (first, first + random(3) as usize);
-                    Buffer { len: 1 + random(60) as usize, alive }
-                })
-                .collect();
-            let packing = Packing::new(&buffers, &[], 4);
+            let lens: [usize; 6] = std::array::from_fn(|_| 1 + random(60));
+            let mut apart = Vec::new();
+            for (one, other) in (0..6).flat_map(|other| (0..other).map(move |one| (one, other))) {
+                let (above, below) = (lens[one] as i64, -(lens[other] as i64));
+                // Apart, over each other in part, at the same place, or anywhere.
+                let ranges = match random(4) {
+                    0 => vec![(below, above)],
+                    1 => vec![(below + random(lens[other] as u64) as i64, above)],
+                    2 => vec![(below, 0), (0, above)],
+                    _ => continue,
+                };
+                apart.push((one, other, ranges));
+            }
+            let packing = packing(&lens, &apart);
             let mut least = usize::MAX;
-            let mut order: Vec<usize> = (0..buffers.len()).collect();
+            let mut order: Vec<usize> = (0..lens.len()).collect();
             all_orders(&mut order, 0, &mut |order| least = least.min(packing.place(order).1));
-            assert_eq!(pack(&buffers, &[], 4).1, least, "{buffers:?}");
+            let (offsets, len) = packing.search();
+            assert_eq!(len, least, "{lens:?} {apart:?}");
+            for (one, other, ranges) in &apart {
+                let behind = offsets[*other] as i64 - offsets[*one] as i64;
+                let forbidden = |&(from, to): &(i64, i64)| from < behind && behind < to;
+                assert!(!ranges.iter().any(forbidden), "{lens:?} {apart:?} {offsets:?}");
+            }
         }
     }
 

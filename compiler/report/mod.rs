@@ -1,7 +1,6 @@
 //! What a compiled model costs and why, layer by layer: for people as text and as a page, for
 //! programs as data.
 
-mod cycles;
 mod text;
 
 #[cfg(feature = "html")]
@@ -14,6 +13,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::loop_ir::{Arg, Call};
+use crate::plan::cost::{self, Figure};
 use crate::target::Target;
 use crate::{Compiled, Options};
 use memory::{Kind, Life, Peak};
@@ -106,39 +106,6 @@ pub struct Totals {
     pub ram: usize,
 }
 
-/// A number, known or guessed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Figure {
-    /// The number.
-    pub value: u64,
-    /// Whether it is an estimate, in whole or in part.
-    pub estimated: bool,
-}
-
-impl Figure {
-    fn exactly(value: u64) -> Figure {
-        Figure { value, estimated: false }
-    }
-
-    fn about(value: u64) -> Figure {
-        Figure { value, estimated: true }
-    }
-}
-
-impl std::ops::Add for Figure {
-    type Output = Figure;
-    fn add(self, other: Figure) -> Figure {
-        let estimated = self.estimated || other.estimated;
-        Figure { value: self.value + other.value, estimated }
-    }
-}
-
-impl std::iter::Sum for Figure {
-    fn sum<I: Iterator<Item = Figure>>(figures: I) -> Figure {
-        figures.fold(Figure::exactly(0), |sum, figure| sum + figure)
-    }
-}
-
 impl Report {
     /// The report on a model that was compiled with those options.
     pub fn new(compiled: &Compiled, options: &Options) -> Report {
@@ -217,10 +184,10 @@ fn layer(
             Some(_) => Kernel::Assembly,
             None => Kernel::Portable,
         },
-        cycles: cycles::cycles(program, call, target),
+        cycles: cost::cycles(program, call, target),
         constants: constants.map(|index| program.constants[index].bytes.len()).sum(),
         code: match seen.functions.insert(call.function) {
-            true => cycles::code(function, call, target),
+            true => cost::code(function, call, target),
             false => Figure::exactly(0),
         },
         ram: memory::alive(tensors, i),

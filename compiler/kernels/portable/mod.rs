@@ -10,6 +10,7 @@ mod fully_connected;
 mod mean;
 mod nest;
 mod pool_2d;
+mod pooled_sums;
 mod softmax;
 mod weights;
 mod window;
@@ -34,12 +35,14 @@ pub fn lower(layer: Layer) -> Lowering {
         Op::Mul(op) => binary::lower_mul(l, op),
         Op::Pack(op) => copy::lower_pack(l, op),
         Op::Pad(op) => copy::lower_pad(l, op),
+        Op::PooledSums(op) => pooled_sums::lower(l, op),
         Op::Quantize(op) if op.stages().is_none() => elementwise::lower_quantize(l, op),
         Op::Reshape(_) => copy::lower_reshape(l),
         Op::ResizeNearestNeighbor(op) => copy::lower_resize_nearest_neighbor(l, op),
         Op::Shape(_) => unreachable!("shapes are constants"),
         Op::Softmax(op) => softmax::lower(l, op),
         Op::StridedSlice(op) => copy::lower_strided_slice(l, op),
+        Op::SumPixels(_) => pooled_sums::lower_sums(l),
         Op::Transpose(op) => copy::lower_transpose(l, op),
         op => elementwise::lower_stages(l, op.stages().expect("the others map codes")),
     }

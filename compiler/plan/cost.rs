@@ -8,8 +8,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Figure;
-use crate::loop_ir::assembly::machine::Prices;
+use serde::Serialize;
+
+use crate::kernels::dsp::prices;
 use crate::loop_ir::{self, Binary, Call, Expr, Function, Intrinsic, Program, Stmt, Ty, Update};
 use crate::target::{Cycles, Target};
 
@@ -25,11 +26,46 @@ const FLOAT: u64 = 60;
 /// Bytes of an instruction of a loop nest, as the mean of short and long ones.
 const INSTRUCTION: u64 = 3;
 
+/// A number, known or guessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Figure {
+    /// The number.
+    pub value: u64,
+    /// Whether it is an estimate, in whole or in part.
+    pub estimated: bool,
+}
+
+impl Figure {
+    /// That is certain.
+    pub fn exactly(value: u64) -> Figure {
+        Figure { value, estimated: false }
+    }
+
+    /// That is estimated.
+    pub fn about(value: u64) -> Figure {
+        Figure { value, estimated: true }
+    }
+}
+
+impl std::ops::Add for Figure {
+    type Output = Figure;
+    fn add(self, other: Figure) -> Figure {
+        let estimated = self.estimated || other.estimated;
+        Figure { value: self.value + other.value, estimated }
+    }
+}
+
+impl std::iter::Sum for Figure {
+    fn sum<I: Iterator<Item = Figure>>(figures: I) -> Figure {
+        figures.fold(Figure::exactly(0), |sum, figure| sum + figure)
+    }
+}
+
 /// The cycles of a call.
 pub fn cycles(program: &Program, call: &Call, target: &Target) -> Figure {
     let function = &program.functions[call.function];
     let Some(routine) = function.assembly() else {
-        return Figure::about(Nest::new(function, call, target).cycles());
+        return Figure::about(loops(function, &call.scalars, target).cycles);
     };
     let cost = loop_ir::cost(program, call, routine, &prices(&target.cycles)).expect("verified");
     match u64::from(target.cycles.issue) {
@@ -39,24 +75,34 @@ pub fn cycles(program: &Program, call: &Call, target: &Target) -> Figure {
     }
 }
 
+/// About the bytes of flash that a program takes: its constants and its code.
+pub fn flash(program: &Program, target: &Target) -> usize {
+    let code = program.functions.iter().enumerate().map(|(i, function)| {
+        let call = program.calls.iter().find(|call| call.function == i).expect("each is called");
+        code(function, call, target).value as usize
+    });
+    program.constant_bytes() + code.sum::<usize>()
+}
+
+/// What a loop nest takes, about.
+pub struct Estimate {
+    /// Cycles.
+    pub cycles: u64,
+    /// Bytes of code.
+    pub code: u64,
+}
+
+/// About what a loop nest takes for those scalars.
+pub fn loops(function: &Function, scalars: &[Expr], target: &Target) -> Estimate {
+    let nest = || Nest::new(function, scalars, target);
+    Estimate { cycles: nest().cycles(), code: nest().code(&function.body) }
+}
+
 /// The bytes of code of a function that is called so.
 pub fn code(function: &Function, call: &Call, target: &Target) -> Figure {
     match function.assembly() {
         Some(routine) => Figure::exactly(routine.size() as u64),
-        None => Figure::about(Nest::new(function, call, target).code(&function.body)),
-    }
-}
-
-/// What instructions of routines cost on a core.
-fn prices(cycles: &Cycles) -> Prices {
-    Prices {
-        data: cycles.data.into(),
-        load: cycles.load.into(),
-        load_pipelined: cycles.load_pipelined.into(),
-        store: cycles.store.into(),
-        multiple: cycles.multiple.into(),
-        branch: cycles.branch.into(),
-        branch_taken: cycles.branch_taken.into(),
+        None => Figure::about(loops(function, &call.scalars, target).code),
     }
 }
 
@@ -90,7 +136,7 @@ impl std::ops::AddAssign for Work {
 }
 
 impl<'a> Nest<'a> {
-    fn new(function: &'a Function, call: &Call, target: &'a Target) -> Self {
+    fn new(function: &'a Function, scalars: &[Expr], target: &'a Target) -> Self {
         let mut nest = Nest {
             function,
             cycles: &target.cycles,
@@ -103,7 +149,7 @@ impl<'a> Nest<'a> {
             indices: BTreeMap::new(),
             deciding: BTreeSet::new(),
         };
-        for (var, value) in function.scalars.iter().zip(&call.scalars) {
+        for (var, value) in function.scalars.iter().zip(scalars) {
             nest.name(var.id, value);
         }
         nest
