@@ -147,7 +147,7 @@ impl Build {
         })?;
         let program = &compiled.program;
         let budgets = [
-            ("flash", self.flash, program.constant_bytes(), "bytes of constants"),
+            ("flash", self.flash, cost::flash(program, &options.target), "bytes of flash"),
             ("ram", self.ram, program.ram(), "bytes of RAM"),
         ];
         let excess = budgets.iter().filter_map(|&(what, allowed, needed, unit)| {

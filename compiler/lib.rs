@@ -29,7 +29,7 @@ pub use build_script::{build, Build, BuildError};
 use frontend::Problems;
 use ir::{Folding, Form, Graph};
 use loop_ir::Program;
-use plan::Prefer;
+use plan::{Choice, Plan, Prefer};
 use target::Target;
 
 /// What the compiler is to do with a model.
@@ -57,6 +57,8 @@ pub struct Compiled {
     pub graph: Graph,
     /// The code, verified.
     pub program: Program,
+    /// How layers are computed that there are several ways for.
+    pub choices: Vec<Choice>,
     /// The model file's SHA-256, in hexadecimal.
     pub sha256: String,
 }
@@ -68,11 +70,11 @@ pub struct Compiled {
 pub fn compile(model: &[u8], options: &Options) -> Result<Compiled, Problems> {
     let imported = frontend::import(model)?;
     let graph = passes::run(imported.clone(), &options.target, options.relax_requant);
-    let program = plan::preferring(&graph, &options.target, options.prefer);
+    let Plan { program, choices } = plan::preferring(&graph, &options.target, options.prefer);
     if let Err(error) = loop_ir::verify(&program) {
         panic!("bug in tflc: the verifier rejects the code for {}: {error}", options.model);
     }
-    Ok(Compiled { imported, graph, program, sha256: sha256(model) })
+    Ok(Compiled { imported, graph, program, choices, sha256: sha256(model) })
 }
 
 impl Compiled {

@@ -11,6 +11,12 @@ pub fn operators(layer: &Layer) -> String {
     format!("Operator{plural} {}", layer.operators)
 }
 
+/// What a call does.
+pub fn call(layer: &Layer) -> String {
+    let part = if layer.part.is_empty() { String::new() } else { format!(", {}", layer.part) };
+    format!("{}: {}{part}", operators(layer), layer.what)
+}
+
 /// Which layers aren't exact, and how far off they are: lines for the head of a file.
 pub fn relaxed(banner: &Banner) -> Vec<String> {
     let head = "Not exact, as --relax-requant allows; the accumulators for which results differ:";
@@ -23,14 +29,22 @@ pub fn relaxed(banner: &Banner) -> Vec<String> {
 /// called. The fourth column holds numbers.
 pub fn layers(program: &Program, name: impl Fn(usize) -> String) -> Vec<[String; 5]> {
     let heads = ["Operator", "What", "Shapes", "MACs", "Function"].map(String::from);
-    let rows = program.calls.iter().map(|call| {
-        let Layer { operators, what, shapes, macs, .. } = &call.layer;
+    let rows = program.layers().into_iter().map(|calls| {
+        let Layer { operators, what, shapes, .. } = &program.calls[calls[0]].layer;
+        let macs = calls.iter().map(|&call| program.calls[call].layer.macs).sum::<u64>();
+        let mut functions: Vec<usize> = Vec::new();
+        for function in calls.iter().map(|&call| program.calls[call].function) {
+            if !functions.contains(&function) {
+                functions.push(function);
+            }
+        }
+        let functions: Vec<String> = functions.into_iter().map(&name).collect();
         [
             operators.clone(),
             what.clone(),
             shapes.clone(),
-            text::thousands(*macs),
-            name(call.function),
+            text::thousands(macs),
+            functions.join(", "),
         ]
     });
     std::iter::once(heads).chain(rows).collect()
@@ -38,12 +52,16 @@ pub fn layers(program: &Program, name: impl Fn(usize) -> String) -> Vec<[String;
 
 /// What a function computes, then for which layers: paragraphs.
 pub fn function(program: &Program, function: usize) -> (Vec<String>, Vec<String>) {
-    let layers = program.calls.iter().filter(|call| call.function == function).map(|call| {
-        let macs = match call.layer.macs {
+    let layers = program.layers().into_iter().filter_map(|calls| {
+        let mut own = calls.iter().map(|&call| &program.calls[call]);
+        own.clone().find(|call| call.function == function)?;
+        let Layer { tensor, .. } = &program.calls[calls[0]].layer;
+        let macs = match own.by_ref().map(|call| call.layer.macs).sum::<u64>() {
             0 => String::new(),
             macs => format!(", {} MACs", text::thousands(macs)),
         };
-        format!("{}: {}{macs}", operators(&call.layer), text::code(&call.layer.tensor))
+        let operators = operators(&program.calls[calls[0]].layer);
+        Some(format!("{operators}: {}{macs}", text::code(tensor)))
     });
     (program.functions[function].doc.clone(), layers.collect())
 }

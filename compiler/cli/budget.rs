@@ -1,9 +1,11 @@
 //! Whether a compiled model fits the user's device.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use tflc::loop_ir::Program;
+use tflc::plan::cost;
 use tflc::target::{format_size, Target};
 use tflc::text::thousands;
 use tflc::Compiled;
@@ -22,8 +24,8 @@ struct Budget {
     /// What devices with the target's core usually have.
     usual: Option<usize>,
     needed: usize,
-    /// What the call of that position holds of it.
-    held_by: fn(&Program, usize) -> usize,
+    /// What a layer, of those calls, holds of it.
+    held_by: fn(&Program, &[usize]) -> usize,
 }
 
 /// Fails with all that exceeds what the user allows. What only exceeds the target's usual memory is
@@ -39,10 +41,10 @@ pub fn keep(
     let budgets = [
         Budget {
             option: "--flash",
-            unit: "bytes of constants",
+            unit: "bytes of flash (constants, and about so much code)",
             allowed: flash,
             usual: target.memory.flash,
-            needed: program.constant_bytes(),
+            needed: cost::flash(program, target),
             held_by: constants,
         },
         Budget {
@@ -78,19 +80,23 @@ pub fn keep(
     Err(Failure::Unusable(wrong))
 }
 
-fn constants(program: &Program, call: usize) -> usize {
-    let constants = listing::constants(&program.calls[call]);
-    constants.map(|constant| program.constants[constant].bytes.len()).sum()
+fn constants(program: &Program, calls: &[usize]) -> usize {
+    let constants = calls.iter().flat_map(|&call| listing::constants(&program.calls[call]));
+    let different: BTreeSet<usize> = constants.collect();
+    different.into_iter().map(|constant| program.constants[constant].bytes.len()).sum()
 }
 
-fn memory(program: &Program, call: usize) -> usize {
-    let regions = listing::regions(&program.calls[call]);
-    regions.map(|region| region.len * program.memories[region.memory].dtype.size()).sum()
+fn memory(program: &Program, calls: &[usize]) -> usize {
+    let of_call = |&call: &usize| {
+        let regions = listing::regions(&program.calls[call]);
+        regions.map(|region| region.len * program.memories[region.memory].dtype.size()).sum()
+    };
+    calls.iter().map(of_call).max().unwrap_or(0)
 }
 
-fn largest(program: &Program, held_by: fn(&Program, usize) -> usize) -> String {
+fn largest(program: &Program, held_by: fn(&Program, &[usize]) -> usize) -> String {
     let mut layers: Vec<(usize, usize)> =
-        (0..program.calls.len()).map(|call| (held_by(program, call), call)).collect();
+        program.layers().iter().map(|calls| (held_by(program, calls), calls[0])).collect();
     layers.sort_by_key(|&(bytes, call)| (Reverse(bytes), call));
     let lines = layers.iter().take(NAMED_LAYERS).filter(|(bytes, _)| *bytes > 0);
     let line = |&(bytes, call): &(usize, usize)| {

@@ -410,7 +410,7 @@ fn summary(arguments: &Arguments, paths: &[PathBuf], compiled: &Compiled, change
     format!(
         "{}: {} layers, {} MACs, {} bytes of RAM, {} bytes of constants{}\n",
         written.join(" and "),
-        program.calls.len(),
+        program.layers().len(),
         thousands(compiled.graph.macs()),
         thousands(program.ram()),
         thousands(program.constant_bytes()),

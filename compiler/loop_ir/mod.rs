@@ -315,7 +315,7 @@ pub struct Call {
     pub layer: Layer,
 }
 
-/// What a call computes, in words.
+/// What a call computes, in words: a layer, or a part of one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Layer {
     /// Operators of the model file that it stands for: "3" or "3, 4".
@@ -326,8 +326,17 @@ pub struct Layer {
     pub shapes: String,
     /// The model's name of the result.
     pub tensor: String,
-    /// Multiplications.
+    /// Multiplications of this call.
     pub macs: u64,
+    /// Which part of the layer it is: "rows 4 to 7", or nothing if it is all of it.
+    pub part: String,
+}
+
+impl Layer {
+    /// Whether the two are parts of the same layer.
+    pub fn is_same(&self, other: &Layer) -> bool {
+        (&self.operators, &self.tensor) == (&other.operators, &other.tensor)
+    }
 }
 
 /// An input or output of the model.
@@ -364,6 +373,19 @@ impl Program {
     /// Bytes of static memory.
     pub fn ram(&self) -> usize {
         self.memories.iter().map(|m| m.len * m.dtype.size()).sum()
+    }
+
+    /// The calls of each layer, by their positions; layers in the order of their first calls.
+    pub fn layers(&self) -> Vec<Vec<usize>> {
+        let mut layers: Vec<Vec<usize>> = Vec::new();
+        for (i, call) in self.calls.iter().enumerate() {
+            let same = |layer: &&mut Vec<usize>| self.calls[layer[0]].layer.is_same(&call.layer);
+            match layers.iter_mut().find(same) {
+                Some(layer) => layer.push(i),
+                None => layers.push(vec![i]),
+            }
+        }
+        layers
     }
 
     /// Bytes of read-only data.

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use super::cost;
 use super::memory::is_free;
 use super::schedule::Schedule;
-use super::Prefer;
+use super::{Alternative, Prefer};
 use crate::ir::Graph;
 use crate::kernels::{Binding, Layer, Recipe};
 use crate::loop_ir::assembly::Routine;
@@ -83,7 +83,8 @@ impl<'a> Finder<'a> {
         let shapes = operands.map(|&id| graph.tensors[id].ty.shape.clone()).collect();
         let likeness = (schedule.sources[n], shapes, node.op.describe());
         let target = self.target;
-        let priced = |recipe| Rc::new(Priced::new(recipe, Layer { graph, node, in_place: None }, target));
+        let priced =
+            |recipe| Rc::new(Priced::new(recipe, Layer { graph, node, in_place: None }, target));
         let find = || Recipe::all(graph, node, target).into_iter().map(priced).collect();
         self.known.entry(likeness).or_insert_with(find).clone()
     }
@@ -117,6 +118,12 @@ impl Priced {
 }
 
 impl Way {
+    /// What it is and costs.
+    pub fn alternative(&self) -> Alternative {
+        let Way { name: kernel, cycles, flash, scratch, .. } = *self;
+        Alternative { kernel, cycles, flash, scratch }
+    }
+
     /// The ways for a layer, of whose nodes these are the recipes.
     fn all(nodes: &[Vec<Rc<Priced>>], users: &HashMap<&Routine, usize>) -> Vec<Way> {
         let Some((first, others)) = nodes.split_first() else { return Vec::new() };

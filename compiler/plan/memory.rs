@@ -68,9 +68,10 @@ impl Layout {
             let (memory, offset) = placed[place.buffer];
             Region { memory, offset: offset + place.at, len }
         };
-        let regions = plan.places.iter().map(|(&id, place)| {
-            (id, region(place, schedule.graph.tensors[id].ty.elements()))
-        });
+        let regions = plan
+            .places
+            .iter()
+            .map(|(&id, place)| (id, region(place, schedule.graph.tensors[id].ty.elements())));
         let scratch = plan.scratch.iter().map(|(&node, &buffer)| {
             (node, region(&Place { buffer, at: 0 }, recipes[node].scratch()))
         });
@@ -213,7 +214,7 @@ impl Plan {
         }
         for (time, step) in (1..).zip(&schedule.steps) {
             let (n, node) = match step {
-                Step::Keep { of, from, len } => {
+                Step::Keep { of, from, len, .. } => {
                     let place = plan.place(schedule, *of);
                     plan.touch(place, time, false, *from, *len);
                     plan.touch(place, time, true, 0, *len);
@@ -371,7 +372,11 @@ impl Plan {
                 false => forbidden.push((from, to)),
             }
         }
-        if allowed { forbidden } else { vec![(from, to)] }
+        if allowed {
+            forbidden
+        } else {
+            vec![(from, to)]
+        }
     }
 }
 

@@ -11,13 +11,16 @@ mod share;
 
 use std::collections::HashMap;
 
-use crate::ir::{Graph, Node, Tensor, TensorId};
+use serde::Serialize;
+
+use crate::ir::{Graph, Node, TensorId};
 use crate::kernels::{Binding, Layer as KernelLayer, Lowering, Recipe};
 use crate::loop_ir::{
     load, Access, Arg, Border, Builder, Call, Constant, Function, Layer, Program, Region,
 };
-use crate::ops::{DType, TensorType};
+use crate::ops::DType;
 use crate::target::Target;
+use choice::Way;
 use memory::Layout;
 use schedule::{Schedule, Step};
 
@@ -31,19 +34,65 @@ pub enum Prefer {
     Size,
 }
 
+/// A program, and which choices it came from.
+pub struct Plan {
+    /// The code.
+    pub program: Program,
+    /// What was chosen for each layer that there are several ways to compute.
+    pub choices: Vec<Choice>,
+}
+
+/// How a layer is computed, and how else it could be.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// The layer.
+    pub layer: Layer,
+    /// What is done.
+    pub taken: Alternative,
+    /// The next faster way, which takes more flash or scratch memory.
+    pub faster: Option<Alternative>,
+    /// The next slower way, which takes less.
+    pub cheaper: Option<Alternative>,
+}
+
+/// A way to compute a layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Alternative {
+    /// The kernel.
+    pub kernel: &'static str,
+    /// Cycles of a run.
+    pub cycles: u64,
+    /// Bytes of constants, and of code that it doesn't share with other layers.
+    pub flash: usize,
+    /// Bytes of scratch memory.
+    pub scratch: usize,
+}
+
 /// The program for a graph on a target: the fastest that fits its memory.
 pub fn program(graph: &Graph, target: &Target) -> Program {
-    preferring(graph, target, Prefer::Speed)
+    preferring(graph, target, Prefer::Speed).program
 }
 
 /// The program for a graph on a target: what is preferred among those that fit its memory, or what
 /// comes nearest to fitting.
-pub fn preferring(graph: &Graph, target: &Target, prefer: Prefer) -> Program {
-    search::run(graph, target, prefer).program
+pub fn preferring(graph: &Graph, target: &Target, prefer: Prefer) -> Plan {
+    let solution = search::run(graph, target, prefer);
+    let choice = |(node, (ways, &taken)): (usize, (&Vec<Way>, &usize))| {
+        let way = |way: Option<usize>| way.and_then(|way| ways.get(way)).map(Way::alternative);
+        (ways.len() > 1).then(|| Choice {
+            layer: describe(graph, node),
+            taken: ways[taken].alternative(),
+            faster: way(taken.checked_sub(1)),
+            cheaper: way(Some(taken + 1)),
+        })
+    };
+    let choices = solution.ways.iter().zip(&solution.chosen).enumerate().filter_map(choice);
+    Plan { choices: choices.collect(), program: solution.program }
 }
 
-/// The program for a schedule with a recipe for each of its nodes, laid out like that.
+/// The program for a schedule of a graph with a recipe for each of its nodes, laid out like that.
 fn assemble(
+    model: &Graph,
     schedule: &Schedule,
     recipes: &[&Recipe],
     layout: &Layout,
@@ -60,10 +109,17 @@ fn assemble(
                 let in_place = layout.in_place(n);
                 let lowering = recipes[n].lower(KernelLayer { graph, node, in_place });
                 let args = Bound { layout, node, scratch: layout.scratch(n) };
-                parts.call(&mut program, args, lowering, describe(graph, node))
+                let layer = Layer {
+                    macs: graph.node_macs(node),
+                    part: schedule.notes[n].clone(),
+                    ..describe(model, schedule.sources[n])
+                };
+                parts.call(&mut program, args, lowering, layer)
             }
-            Step::Keep { of, from, len } => {
-                parts.keep(&mut program, layout, &graph.tensors[of], of, from, len)
+            Step::Keep { of, source, from, len } => {
+                let rows = (graph.tensors[of].ty.dtype, from, len);
+                let whole = layout.region(of).expect("it lies in memory");
+                parts.keep(&mut program, whole, rows, describe(model, source))
             }
         };
         program.calls.push(call);
@@ -132,34 +188,30 @@ impl Parts {
             });
         }
         let name = format!("{}{suffix}", lowering.name);
-        let function = self.function(program, code, &name, &layer);
+        let mut doc = vec![format!("{}: {}.", layer.what, layer.shapes)];
+        if let Some(routine) = code.assembly() {
+            doc.extend(routine.doc.iter().cloned());
+        }
+        let function = self.function(program, code, &name, doc);
         Call { function, args, scalars: Vec::new(), layer }
     }
 
-    /// Rows that are still to be read, moved to the start of a tensor.
+    /// Of `whole`, so many elements that are still to be read, moved to its start.
     fn keep(
         &mut self,
         program: &mut Program,
-        layout: &Layout,
-        tensor: &Tensor,
-        id: TensorId,
-        from: usize,
-        len: usize,
+        whole: Region,
+        (dtype, from, len): (DType, usize, usize),
+        layer: Layer,
     ) -> Call {
         let mut code = Builder::default();
-        let rows = code.param("rows", tensor.ty.dtype, from + len, Access::Write);
+        let rows = code.param("rows", dtype, from + len, Access::Write);
         code.repeat("i", 0usize, len, |code, i| code.store(rows, &i, load(rows, &i + from)));
-        let ty = TensorType::new(tensor.ty.dtype, [len]);
-        let layer = Layer {
-            what: "rows kept".into(),
-            shapes: format!("{ty} → {ty}"),
-            tensor: tensor.name.clone(),
-            ..Layer::default()
-        };
         let code = code.finish(String::new(), Vec::new());
-        let function = self.function(program, code, "keep_rows", &layer);
-        let whole = layout.region(id).expect("it lies in memory");
+        let doc = vec!["Rows that are still to be read move to where they are kept.".to_string()];
+        let function = self.function(program, code, "keep_rows", doc);
         let args = vec![Arg::Region(Region { len: from + len, ..whole })];
+        let layer = Layer { part: "rows kept".into(), ..layer };
         Call { function, args, scalars: Vec::new(), layer }
     }
 
@@ -169,17 +221,13 @@ impl Parts {
         program: &mut Program,
         code: Function,
         name: &str,
-        layer: &Layer,
+        doc: Vec<String>,
     ) -> usize {
         if let Some(known) = self.functions.iter().position(|other| *other == code) {
             return known;
         }
         let taken = |name: &str| program.functions.iter().any(|f| f.name == name);
         let name = unique(name.to_string(), taken);
-        let mut doc = vec![format!("{}: {}.", layer.what, layer.shapes)];
-        if let Some(routine) = code.assembly() {
-            doc.extend(routine.doc.iter().cloned());
-        }
         program.functions.push(Function { name, doc, ..code.clone() });
         self.functions.push(code);
         self.functions.len() - 1
@@ -200,7 +248,9 @@ fn unique(name: String, taken: impl Fn(&str) -> bool) -> String {
     (2..).map(|n| format!("{name}_{n}")).find(|name| !taken(name)).expect("endless")
 }
 
-fn describe(graph: &Graph, node: &Node) -> Layer {
+/// The layer of a graph's node, as a whole.
+fn describe(graph: &Graph, node: usize) -> Layer {
+    let node = &graph.nodes[node];
     let attributes = node.op.describe();
     let operands: Vec<String> = (node.inputs.iter())
         .filter(|&&id| graph.constant(id).is_none())
@@ -212,6 +262,6 @@ fn describe(graph: &Graph, node: &Node) -> Layer {
         what: format!("{} {attributes}", node.op.kind()).trim_end().to_string(),
         shapes: format!("{} → {}", operands.join(", "), output.ty),
         tensor: output.name.clone(),
-        macs: graph.node_macs(node),
+        ..Layer::default()
     }
 }

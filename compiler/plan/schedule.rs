@@ -22,6 +22,8 @@ pub struct Schedule {
     pub graph: Graph,
     /// For each node, the one in the graph as it was, whose code and weights it may share.
     pub sources: Vec<usize>,
+    /// For each node, which part of that one it is; nothing if it is all of it.
+    pub notes: Vec<String>,
     /// What is done, in this order.
     pub steps: Vec<Step>,
     /// Tensors that are runs of others.
@@ -39,6 +41,8 @@ pub enum Step {
     Keep {
         /// The tensor.
         of: TensorId,
+        /// The node whose result it is, in the graph as it was.
+        source: usize,
         /// The first one.
         from: usize,
         /// How many.
@@ -61,6 +65,7 @@ impl Schedule {
         let mut schedule = Schedule {
             graph: Graph { nodes: Vec::new(), ..graph.clone() },
             sources: Vec::new(),
+            notes: Vec::new(),
             steps: Vec::new(),
             parts: HashMap::new(),
             lines: BTreeSet::new(),
@@ -74,7 +79,7 @@ impl Schedule {
                     next = stripes.nodes.end;
                 }
                 None => {
-                    schedule.push(graph.nodes[next].clone(), next);
+                    schedule.push(graph.nodes[next].clone(), next, String::new());
                     next += 1;
                 }
             }
@@ -82,10 +87,11 @@ impl Schedule {
         schedule
     }
 
-    fn push(&mut self, node: Node, source: usize) {
+    fn push(&mut self, node: Node, source: usize, note: String) {
         self.steps.push(Step::Node(self.graph.nodes.len()));
         self.graph.nodes.push(node);
         self.sources.push(source);
+        self.notes.push(note);
     }
 
     fn add_stripes(&mut self, graph: &Graph, flow: &Flow) {
@@ -103,7 +109,7 @@ impl Schedule {
             let pooling = flow.pooling.as_ref().filter(|pooling| pooling.node == event.node);
             if let (Some(pooling), Some(rows)) = (pooling, &event.operands[0]) {
                 let part = self.part(graph, &lines, source.inputs[0], rows);
-                sums = Some(self.add_sums(graph, pooling, part, sums));
+                sums = Some(self.add_sums(graph, pooling, part, sums, in_words(rows)));
                 continue;
             }
             let mut node = Node {
@@ -117,26 +123,35 @@ impl Schedule {
             }
             for (result, needed) in node.outputs.iter_mut().zip(&event.needed) {
                 if let (Some(line), Some(needed)) = (lines.get_mut(result), *needed) {
-                    self.make_room(line, row(&graph.tensors[*result].ty), needed, &event.rows);
+                    let row = row(&graph.tensors[*result].ty);
+                    self.make_room(line, event.node, row, needed, &event.rows);
                 }
                 *result = self.part(graph, &lines, *result, &event.rows);
             }
-            self.push(node, event.node);
+            self.push(node, event.node, in_words(&event.rows));
         }
         if let (Some(pooling), Some(sums)) = (&flow.pooling, sums) {
             let source = &graph.nodes[pooling.node];
             let op = Op::PooledSums(pooling.end.clone());
-            self.push(Node { op, inputs: vec![sums], ..source.clone() }, pooling.node);
+            let node = Node { op, inputs: vec![sums], ..source.clone() };
+            self.push(node, pooling.node, "from sums to codes".into());
         }
     }
 
     /// Sees to it that `rows` can be written behind those from `needed` on, by moving the latter.
-    fn make_room(&mut self, line: &mut Line, row: usize, needed: usize, rows: &Range<usize>) {
+    fn make_room(
+        &mut self,
+        line: &mut Line,
+        source: usize,
+        row: usize,
+        needed: usize,
+        rows: &Range<usize>,
+    ) {
         if needed >= line.end {
             line.first = rows.start;
         } else if rows.end - line.first > line.capacity {
             let (from, len) = ((needed - line.first) * row, (line.end - needed) * row);
-            self.steps.push(Step::Keep { of: line.tensor, from, len });
+            self.steps.push(Step::Keep { of: line.tensor, source, from, len });
             self.lines.insert(line.tensor);
             line.first = needed;
         }
@@ -150,6 +165,7 @@ impl Schedule {
         pooling: &Pooling,
         rows: TensorId,
         before: Option<TensorId>,
+        note: String,
     ) -> TensorId {
         let source = &graph.nodes[pooling.node];
         let result = &graph.tensors[source.outputs[0]];
@@ -159,7 +175,7 @@ impl Schedule {
         let inputs = std::iter::once(rows).chain(before).collect();
         let node =
             Node { op: Op::SumPixels(SumPixels), inputs, outputs: vec![sums], ..source.clone() };
-        self.push(node, pooling.node);
+        self.push(node, pooling.node, note);
         sums
     }
 
@@ -202,11 +218,15 @@ impl Pooling {
     fn new(graph: &Graph, node: usize) -> Option<Pooling> {
         let Node { op, inputs, outputs, .. } = &graph.nodes[node];
         let [operand] = inputs[..] else { return None };
-        let &[1, height, width, channels] = &graph.tensors[operand].ty.shape[..] else { return None };
+        let &[1, height, width, channels] = &graph.tensors[operand].ty.shape[..] else {
+            return None;
+        };
         let shape = graph.tensors[outputs[0]].ty.shape.clone();
         let count = i32::try_from(height * width).ok()?;
         let (offset, divisor, epilogue) = match op {
-            Op::AveragePool2d(op) if op.window.size == [height, width] && op.window.padding.is_none() => {
+            Op::AveragePool2d(op)
+                if op.window.size == [height, width] && op.window.padding.is_none() =>
+            {
                 (0, count, &op.epilogue)
             }
             Op::Mean(op) if op.axes == [1, 2] => {
@@ -256,7 +276,8 @@ impl Flow {
         let pooling = Pooling::new(graph, nodes.clone().last()?);
         nodes.end -= usize::from(pooling.is_some());
         let last = nodes.clone().last()?;
-        if pooling.as_ref().is_some_and(|p| graph.nodes[p.node].inputs != graph.nodes[last].outputs) {
+        if pooling.as_ref().is_some_and(|p| graph.nodes[p.node].inputs != graph.nodes[last].outputs)
+        {
             return None;
         }
         let mut order = Order::new(graph, &nodes, stripes)?;
@@ -333,7 +354,8 @@ struct Order<'a> {
 impl<'a> Order<'a> {
     fn new(graph: &'a Graph, nodes: &Range<usize>, stripes: &Stripes) -> Option<Self> {
         let outside = |id: &TensorId| {
-            let mut others = graph.nodes.iter().enumerate().filter(|(n, _)| !stripes.nodes.contains(n));
+            let mut others =
+                graph.nodes.iter().enumerate().filter(|(n, _)| !stripes.nodes.contains(n));
             graph.outputs.contains(id) || others.any(|(_, node)| node.inputs.contains(id))
         };
         let mut order = Order {
@@ -388,6 +410,13 @@ impl<'a> Order<'a> {
             self.events.push(Event { node, rows, operands, needed: Vec::new() });
         }
         Some(())
+    }
+}
+
+fn in_words(rows: &Range<usize>) -> String {
+    match rows.len() {
+        1 => format!("row {}", rows.start),
+        _ => format!("rows {} to {}", rows.start, rows.end - 1),
     }
 }
 

@@ -23,8 +23,6 @@ const LOOKED_AT: usize = 12;
 
 /// A whole: what runs how, and where everything lies.
 pub struct Solution {
-    /// What is run in which order.
-    pub schedule: Schedule,
     /// The ways for each layer of the graph.
     pub ways: Vec<Vec<Way>>,
     /// Which of them are taken.
@@ -74,9 +72,8 @@ fn groups(graph: &Graph, taken: &[Stripes], alive: &[usize], limit: usize) -> Ve
     for start in first.saturating_sub(AROUND)..end {
         for end in start + 2..=(end + AROUND).min(graph.nodes.len()) {
             let nodes = start..end;
-            let apart = |other: &Stripes| {
-                other.nodes.end <= nodes.start || nodes.end <= other.nodes.start
-            };
+            let apart =
+                |other: &Stripes| other.nodes.end <= nodes.start || nodes.end <= other.nodes.start;
             let holds_fullest = nodes.contains(&fullest(alive, first..alive.len()));
             if !holds_fullest || !taken.iter().all(apart) {
                 continue;
@@ -123,7 +120,7 @@ fn best_group(
     for (_, _, group) in glances.into_iter().take(LOOKED_AT) {
         let stripes = [taken, &[group.clone()]].concat();
         let solution = fit(finder, graph, &stripes, target, prefer);
-            let better = |(_, best): &(Stripes, Solution)| {
+        let better = |(_, best): &(Stripes, Solution)| {
             (solution.short, solution.cycles) < (best.short, best.cycles)
         };
         if best.as_ref().is_none_or(better) {
@@ -152,7 +149,7 @@ fn fit(
 ) -> Solution {
     let schedule = Schedule::new(graph, stripes);
     let ways = finder.ways(&schedule);
-    let trial = Trial { schedule: &schedule, ways: &ways, target, prefer };
+    let trial = Trial { graph, schedule: &schedule, ways: &ways, target, prefer };
     let mut given_up = BTreeSet::new();
     let first = trial.within(&given_up);
     let mut draft = first.clone();
@@ -176,11 +173,12 @@ fn fit(
         }
     }
     let Draft { chosen, program, short, cycles, alive } = draft;
-    Solution { schedule, ways, chosen, program, short, cycles, alive }
+    Solution { ways, chosen, program, short, cycles, alive }
 }
 
 /// What a choice of ways is made for.
 struct Trial<'a> {
+    graph: &'a Graph,
     schedule: &'a Schedule,
     ways: &'a [Vec<Way>],
     target: &'a Target,
@@ -215,7 +213,7 @@ impl Trial<'_> {
             let recipes = choice::recipes(self.schedule, self.ways, &chosen);
             let layout =
                 Layout::new(self.schedule, &recipes, self.target.alignment, Effort::Search);
-            let program = assemble(self.schedule, &recipes, &layout, self.target);
+            let program = assemble(self.graph, self.schedule, &recipes, &layout, self.target);
             let over = cost::flash(&program, self.target).saturating_sub(limit(memory.flash));
             let sum = |of: fn(&Way) -> u64| -> u64 {
                 let taken = self.ways.iter().zip(&chosen);

@@ -96,15 +96,15 @@ impl Report {
         });
         context.insert("addresses", &across.collect::<Vec<_>>());
         // Not so many numbers that they meet.
-        let step = self.layers.len().div_ceil(WIDTH / (4 * CHARACTER)).max(1);
-        let numbers = (0..self.layers.len())
+        let step = self.calls.div_ceil(WIDTH / (4 * CHARACTER)).max(1);
+        let numbers = (0..self.calls)
             .step_by(step)
             .map(|i| Mark { at: (self.time(i) + self.time(i + 1)) / 2, text: i.to_string() });
         context.insert("numbers", &numbers.collect::<Vec<_>>());
         if let Some(peak) = &self.peak {
-            let from = self.time(peak.layer);
+            let from = self.time(peak.call);
             context.insert("peak_x", &from);
-            context.insert("peak_width", &(self.time(peak.layer + 1) - from));
+            context.insert("peak_width", &(self.time(peak.call + 1) - from));
         }
         let frame = [
             ("left", LEFT),
@@ -147,8 +147,8 @@ impl Report {
     }
 
     /// Where a layer begins.
-    fn time(&self, layer: usize) -> usize {
-        LEFT + WIDTH * layer / self.layers.len().max(1)
+    fn time(&self, call: usize) -> usize {
+        LEFT + WIDTH * call / self.calls.max(1)
     }
 
     /// Where an address lies.
@@ -159,7 +159,7 @@ impl Report {
     fn shapes(&self) -> Vec<Shape> {
         let shape = |(i, life): (usize, &super::Life)| {
             let x = self.time(life.written.unwrap_or(0));
-            let end = self.time(life.read.map_or(self.layers.len(), |layer| layer + 1));
+            let end = self.time(life.read.map_or(self.calls, |call| call + 1));
             let place = self.place(life);
             let (y, bottom) = (self.height(place.end), self.height(place.start));
             let (width, height) = (end - x, bottom - y);

@@ -18,9 +18,9 @@ pub struct Life {
     pub offset: usize,
     /// How many there are.
     pub bytes: usize,
-    /// The layer that writes it; none for the model's inputs, which are there from the start.
+    /// The call that writes it; none for the model's inputs, which are there from the start.
     pub written: Option<usize>,
-    /// The last layer that reads it, or that wrote it for nobody; none for the model's outputs,
+    /// The last call that reads it, or that wrote it for nobody; none for the model's outputs,
     /// which stay.
     pub read: Option<usize>,
 }
@@ -38,9 +38,9 @@ pub enum Kind {
 }
 
 impl Life {
-    /// Whether it needs its place while the layer runs.
-    pub fn is_alive(&self, layer: usize) -> bool {
-        self.written.is_none_or(|from| from <= layer) && self.read.is_none_or(|to| layer <= to)
+    /// Whether it needs its place during a call.
+    pub fn is_alive(&self, call: usize) -> bool {
+        self.written.is_none_or(|from| from <= call) && self.read.is_none_or(|to| call <= to)
     }
 }
 
@@ -49,6 +49,8 @@ impl Life {
 pub struct Peak {
     /// The first layer at which it is so.
     pub layer: usize,
+    /// Its call.
+    pub call: usize,
     /// The bytes that are alive there.
     pub bytes: usize,
     /// What is alive there, in a sentence.
@@ -132,10 +134,10 @@ fn reads(body: &[Stmt], param: usize) -> bool {
     })
 }
 
-/// The bytes that are alive at a layer: where values lie over each other, each byte counts once.
-pub fn alive(lives: &[Life], layer: usize) -> usize {
+/// The bytes that are alive at a call: where values lie over each other, each byte counts once.
+pub fn alive(lives: &[Life], call: usize) -> usize {
     let mut places: Vec<(usize, usize, usize)> = (lives.iter())
-        .filter(|life| life.is_alive(layer))
+        .filter(|life| life.is_alive(call))
         .map(|life| (life.memory, life.offset, life.offset + life.bytes))
         .collect();
     places.sort();
@@ -152,30 +154,35 @@ pub fn alive(lives: &[Life], layer: usize) -> usize {
 
 /// The fullest moment; none for a program without layers.
 pub fn peak(program: &Program, lives: &[Life]) -> Option<Peak> {
-    let layers = 0..program.calls.len();
-    let layer = layers.max_by_key(|&layer| (alive(lives, layer), std::cmp::Reverse(layer)))?;
-    let bytes = alive(lives, layer);
-    let mut there: Vec<&Life> = lives.iter().filter(|life| life.is_alive(layer)).collect();
+    let calls = 0..program.calls.len();
+    let call = calls.max_by_key(|&call| (alive(lives, call), std::cmp::Reverse(call)))?;
+    let layer = program.layers().iter().position(|calls| calls.contains(&call))?;
+    let bytes = alive(lives, call);
+    let mut there: Vec<&Life> = lives.iter().filter(|life| life.is_alive(call)).collect();
     there.sort_by_key(|life| std::cmp::Reverse(life.bytes));
     let list: Vec<String> = (there.iter())
         .map(|life| {
             let role = match life.kind {
-                Kind::Result if life.written == Some(layer) => "its result".to_string(),
+                Kind::Result if life.written == Some(call) => "its result".to_string(),
                 Kind::Scratch => "its scratch memory".to_string(),
-                _ if life.read == Some(layer) => format!("its operand {}", short(&life.tensor)),
+                _ if life.read == Some(call) => format!("its operand {}", short(&life.tensor)),
                 _ => format!("{}, which is read later", short(&life.tensor)),
             };
             format!("{role} ({})", thousands(life.bytes))
         })
         .collect();
-    let what = &program.calls[layer].layer;
+    let what = &program.calls[call].layer;
     let operators = match &*what.operators {
         "" => String::new(),
         operators if operators.contains(',') => format!(", operators {operators}"),
         operators => format!(", operator {operators}"),
     };
+    let part = match &*what.part {
+        "" => String::new(),
+        part => format!(", {part}"),
+    };
     let mut why = format!(
-        "The peak is at layer {layer}, {}{operators}: {} bytes are alive: {}",
+        "The peak is at layer {layer}, {}{operators}{part}: {} bytes are alive: {}",
         what.what,
         thousands(bytes),
         list.join(", ")
@@ -194,7 +201,7 @@ pub fn peak(program: &Program, lives: &[Life]) -> Option<Peak> {
             );
         }
     }
-    Some(Peak { layer, bytes, why })
+    Some(Peak { layer, call, bytes, why })
 }
 
 /// A tensor's name in quotes; of the names that converters join, the first.

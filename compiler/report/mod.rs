@@ -12,8 +12,9 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::loop_ir::{Arg, Call};
+use crate::loop_ir::Arg;
 use crate::plan::cost::{self, Figure};
+use crate::plan::Alternative;
 use crate::target::Target;
 use crate::{Compiled, Options};
 use memory::{Kind, Life, Peak};
@@ -36,6 +37,8 @@ pub struct Report {
     pub relaxed: Vec<String>,
     /// What runs, in its order.
     pub layers: Vec<Layer>,
+    /// How many calls that takes: more than layers where some are computed a few rows at a time.
+    pub calls: usize,
     /// The whole model.
     pub totals: Totals,
     /// The memories one after another, in bytes.
@@ -46,7 +49,7 @@ pub struct Report {
     pub peak: Option<Peak>,
 }
 
-/// A layer: one call of a function.
+/// A layer: a call of a function, or where it is computed in parts, several.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Layer {
     /// The operators of the model file that it stands for.
@@ -59,6 +62,8 @@ pub struct Layer {
     pub shapes: String,
     /// The model's name of the result.
     pub tensor: String,
+    /// When it is computed, in calls from the start of a run.
+    pub calls: Vec<usize>,
     /// Multiplications.
     pub macs: u64,
     /// The function that computes it.
@@ -75,6 +80,10 @@ pub struct Layer {
     pub ram: usize,
     /// Bytes of memory for it alone, which are among those.
     pub scratch: usize,
+    /// The next faster way to compute it, which takes more flash or scratch memory.
+    pub faster: Option<Alternative>,
+    /// The next slower way, which takes less.
+    pub cheaper: Option<Alternative>,
     /// How its results go from sums to codes, where there was a choice.
     pub foldings: Vec<String>,
 }
@@ -112,8 +121,8 @@ impl Report {
         let program = &compiled.program;
         let tensors = memory::lives(program);
         let mut seen = Seen::default();
-        let layers: Vec<Layer> = (program.calls.iter().enumerate())
-            .map(|(i, call)| layer(compiled, &options.target, &tensors, &mut seen, (i, call)))
+        let layers: Vec<Layer> = (program.layers().iter())
+            .map(|calls| layer(compiled, &options.target, &tensors, &mut seen, calls))
             .collect();
         let code = layers.iter().map(|layer| layer.code).sum();
         let constants = layers.iter().map(|layer| layer.constants).sum();
@@ -133,6 +142,7 @@ impl Report {
                 ram: program.ram(),
             },
             memories: program.memories.iter().map(|m| m.len * m.dtype.size()).collect(),
+            calls: program.calls.len(),
             peak: memory::peak(program, &tensors),
             layers,
             tensors,
@@ -153,22 +163,34 @@ struct Seen {
     constants: BTreeSet<usize>,
 }
 
+/// A layer that consists of those calls.
 fn layer(
     compiled: &Compiled,
     target: &Target,
     tensors: &[Life],
     seen: &mut Seen,
-    (i, call): (usize, &Call),
+    calls: &[usize],
 ) -> Layer {
     let program = &compiled.program;
-    let function = &program.functions[call.function];
-    let own = &call.layer;
+    let each = || calls.iter().map(|&i| &program.calls[i]);
+    // Of several functions, the one that does the most.
+    let main = each().max_by_key(|call| call.layer.macs).expect("one call at least");
+    let function = &program.functions[main.function];
+    let own = &program.calls[calls[0]].layer;
     let (op, attributes) = own.what.split_once(' ').unwrap_or((&own.what, ""));
-    let constants = call.args.iter().filter_map(|arg| match arg {
+    let constants = each().flat_map(|call| &call.args).filter_map(|arg| match arg {
         Arg::Constant(index) => seen.constants.insert(*index).then_some(*index),
         Arg::Region(_) => None,
     });
-    let scratch = |life: &&Life| life.kind == Kind::Scratch && life.written == Some(i);
+    let constants = constants.map(|index| program.constants[index].bytes.len()).sum();
+    let code = each().filter(|call| seen.functions.insert(call.function));
+    let code = code.map(|call| cost::code(&program.functions[call.function], call, target)).sum();
+    let choice = compiled.choices.iter().find(|choice| choice.layer.is_same(own));
+    let scratch = |i: &usize| {
+        let own =
+            tensors.iter().filter(|life| life.kind == Kind::Scratch && life.written == Some(*i));
+        own.map(|life| life.bytes).sum::<usize>()
+    };
     let foldings = compiled.graph.foldings.iter();
     let foldings =
         foldings.filter(|folding| compiled.graph.tensors[folding.tensor].name == own.tensor);
@@ -178,20 +200,20 @@ fn layer(
         attributes: attributes.to_string(),
         shapes: own.shapes.clone(),
         tensor: own.tensor.clone(),
-        macs: own.macs,
+        calls: calls.to_vec(),
+        macs: each().map(|call| call.layer.macs).sum(),
         function: function.name.clone(),
         kernel: match function.assembly() {
             Some(_) => Kernel::Assembly,
             None => Kernel::Portable,
         },
-        cycles: cost::cycles(program, call, target),
-        constants: constants.map(|index| program.constants[index].bytes.len()).sum(),
-        code: match seen.functions.insert(call.function) {
-            true => cost::code(function, call, target),
-            false => Figure::exactly(0),
-        },
-        ram: memory::alive(tensors, i),
-        scratch: tensors.iter().filter(scratch).map(|life| life.bytes).sum(),
+        cycles: each().map(|call| cost::cycles(program, call, target)).sum(),
+        constants,
+        code,
+        ram: calls.iter().map(|&i| memory::alive(tensors, i)).max().unwrap_or(0),
+        scratch: calls.iter().map(scratch).max().unwrap_or(0),
+        faster: choice.and_then(|choice| choice.faster.clone()),
+        cheaper: choice.and_then(|choice| choice.cheaper.clone()),
         foldings: foldings.map(|folding| folding.form.to_string()).collect(),
     }
 }

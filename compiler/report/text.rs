@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::memory::{short, Kind, Life};
-use super::{Figure, Kernel, Layer, Report};
+use super::{Alternative, Figure, Kernel, Layer, Report};
 use crate::text::{plain, table, thousands, wrap};
 
 const WIDTH: usize = 100;
@@ -46,6 +46,7 @@ impl fmt::Display for Report {
             }
             writeln!(f, "{i:>3}  {}", layer.foldings.join("; "))?;
         }
+        self.others(f)?;
         if !self.relaxed.is_empty() {
             writeln!(f, "\nNot exact, as --relax-requant allows; where results differ:")?;
             lines(f, &self.relaxed.iter().map(|line| format!("  {line}")).collect::<Vec<_>>())?;
@@ -130,16 +131,42 @@ impl Report {
         table(&rows, [true, false, false, true, true, true, true])
     }
 
+    /// How layers could be computed otherwise.
+    fn others(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let heads = ["", "other ways", "", "cycles", "flash", "scratch"].map(String::from);
+        let mut rows = vec![heads];
+        for (i, layer) in self.layers.iter().enumerate() {
+            for (word, other) in [("faster", &layer.faster), ("cheaper", &layer.cheaper)] {
+                if let Some(Alternative { kernel, cycles, flash, scratch }) = other {
+                    rows.push([
+                        i.to_string(),
+                        kernel.to_string(),
+                        word.to_string(),
+                        thousands(*cycles),
+                        thousands(*flash),
+                        thousands(*scratch),
+                    ]);
+                }
+            }
+        }
+        if rows.len() == 1 {
+            return Ok(());
+        }
+        writeln!(f)?;
+        lines(f, &table(&rows, [true, false, false, true, true, true]))
+    }
+
     /// Time across, bytes up: each value a box of its letter.
     fn map(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let Some(peak) = &self.peak else { return Ok(()) };
-        let count = self.layers.len();
-        // Layers to a column, or columns to a layer.
+        let count = self.calls;
+        // Calls to a column, or columns to a call.
         let together = count.div_ceil(COLUMNS);
         let columns = count.div_ceil(together);
         let width = (COLUMNS / columns).clamp(1, 6);
         let band = self.totals.ram.div_ceil(ROWS).max(1);
-        writeln!(f, "\nMemory: layers across, bytes up")?;
+        let across = if count > self.layers.len() { "calls" } else { "layers" };
+        writeln!(f, "\nMemory: {across} across, bytes up")?;
         for row in (0..self.totals.ram.div_ceil(band)).rev() {
             let mut line = format!("{:>9} ", thousands(row * band));
             for column in 0..columns {
@@ -150,7 +177,7 @@ impl Report {
             writeln!(f, "{}", line.trim_end())?;
         }
         let mut marks = vec![' '; columns * width];
-        marks[peak.layer / together * width] = '^';
+        marks[peak.call / together * width] = '^';
         let marks: String = marks.into_iter().collect();
         writeln!(f, "{:10}{} layer {}: the peak\n", "", marks.trim_end(), peak.layer)?;
         for (i, life) in self.tensors.iter().enumerate() {

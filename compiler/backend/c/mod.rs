@@ -81,7 +81,7 @@ fn context(program: &Program, banner: &Banner, names: &Names) -> tera::Context {
     context.insert("ram", &text::thousands(program.ram()));
     let has_assembly = program.functions.iter().any(|function| function.assembly().is_some());
     context.insert("has_assembly", &has_assembly);
-    context.insert("layers", &program.calls.len());
+    context.insert("layers", &program.layers().len());
     context.insert("table", &text::table(&rows, [false, false, false, true, false]));
     context.insert("runtime", &runtime::functions(&used));
     context.insert("functions", &functions);

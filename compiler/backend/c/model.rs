@@ -138,7 +138,7 @@ fn run(program: &Program, functions: &[String], constants: &[String]) -> String 
     }
     for call in &program.calls {
         out.push('\n');
-        let what = format!("{}: {}", describe::operators(&call.layer), call.layer.what);
+        let what = describe::call(&call.layer);
         comment(&mut out, INDENT, &[what]);
         let args = call.args.iter().map(|arg| match *arg {
             Arg::Region(region) => {

@@ -94,7 +94,7 @@ fn head(program: &Program, banner: &Banner) -> String {
             text::thousands(banner.macs),
             text::thousands(program.constant_bytes()),
             text::thousands(program.ram()),
-            program.calls.len()
+            program.layers().len()
         ),
     ];
     lines.extend(describe::relaxed(banner).iter().map(|line| text::plain(line)));

@@ -116,7 +116,7 @@ pub fn methods(
         .collect();
     let mut calls: Vec<TokenStream> = Vec::new();
     for call in &program.calls {
-        let what = format!("{}: {}", describe::operators(&call.layer), call.layer.what);
+        let what = describe::call(&call.layer);
         let mut comment = comments.line(&text::plain(&what));
         if program.functions[call.function].assembly().is_some() {
             let why = "SAFETY: tflc has run the routine: it stays within these buffers, whatever \
