@@ -42,7 +42,7 @@ const WIDTH: usize = 100;
 pub fn print(program: &Program, banner: &Banner, placement: &Placement) -> String {
     let mut used = BTreeSet::new();
     let mut comments = Comments::default();
-    let structure = model::structure(program, placement.arena);
+    let structures = model::structures(program, placement.arena);
     let methods = model::methods(program, placement.arena, &mut comments, &mut used);
     let functions: Vec<String> = (program.functions.iter().enumerate())
         .map(|(index, f)| match f.assembly() {
@@ -61,7 +61,7 @@ pub fn print(program: &Program, banner: &Banner, placement: &Placement) -> Strin
     }
     items
         .extend(placement.arena_section.as_ref().map(|s| model::section_macro(s, placement.arena)));
-    items.push(comments.print(structure));
+    items.extend(structures.into_iter().map(|structure| comments.print(structure)));
     items.push(comments.print(methods));
     if placement.arena == Arena::Own {
         items.push(comments.print(quote! {

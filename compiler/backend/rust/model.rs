@@ -88,8 +88,8 @@ pub fn section_macro(section: &Section, arena: Arena) -> String {
     )
 }
 
-/// The struct that holds all memory, or that borrows it.
-pub fn structure(program: &Program, arena: Arena) -> TokenStream {
+/// The struct that holds all memory; or the one that borrows it, and the one that is borrowed.
+pub fn structures(program: &Program, arena: Arena) -> Vec<TokenStream> {
     let fields = program.memories.iter().enumerate().map(|(index, memory)| {
         let (name, ty) = (field(&program.memories, index), memory_type(*memory));
         let doc = format!(" Tensors of `{}`.", memory.dtype);
@@ -117,25 +117,28 @@ pub fn structure(program: &Program, arena: Arena) -> TokenStream {
     let doc = text::wrap(&words, 96).into_iter().map(|line| format!(" {line}"));
     let doc = quote!(#(#[doc = #doc])*);
     if arena == Arena::Own {
-        return quote! {
+        return vec![quote! {
             #doc
             pub struct Model {
                 #(#fields,)*
             }
-        };
+        }];
     }
     let align = Literal::usize_unsuffixed(placement::arena_align(program));
-    quote! {
+    let model = quote! {
         #doc
         pub struct Model<'a> {
             memory: &'a mut Memory,
         }
+    };
+    let memory = quote! {
         /// What lies in the arena.
         #[repr(C, align(#align))]
         struct Memory {
             #(#fields,)*
         }
-    }
+    };
+    vec![model, memory]
 }
 
 /// The methods of the struct.
