@@ -229,9 +229,11 @@ impl Build {
     }
 
     fn placement(&self) -> Result<Placement, BuildError> {
-        let section = |option: &str, name: &Option<String>| {
-            let section = name.as_deref().map(Section::parse).transpose();
-            section.map_err(|error| format!(".{option}({:?}): {error}", name.as_deref()))
+        let section = |option: &str, name: &Option<String>| match name {
+            None => Ok(None),
+            Some(name) => Section::parse(name)
+                .map(Some)
+                .map_err(|error| format!(".{option}({name:?}): {error}")),
         };
         let placement = || {
             let placement = Placement {
