@@ -621,7 +621,8 @@ fn placement_is_said_everywhere() {
     let run = |arguments: &str| tflc(&folder, line(arguments));
     let options = "--weights-section .ext_flash --arena-section .bss.ccm --arena shared";
 
-    done(run(&format!("digits_conv.tflite -t host --arena shared --arena-section .bss.ccm --weights-section .ext_flash -o m.rs")));
+    let otherwise = "--arena shared --arena-section .bss.ccm --weights-section .ext_flash";
+    done(run(&format!("digits_conv.tflite -t host {otherwise} -o m.rs")));
     let text = fs::read_to_string(folder.path("m.rs")).unwrap();
     assert!(text.contains(&format!("--target host {options} -o m.rs\n")), "{text}");
     assert!(text.contains("`unsafe` to view the arena and to name sections"), "{text}");
@@ -649,8 +650,8 @@ fn placement_is_said_everywhere() {
     for (wrong, says) in [
         ("--weights-section .w\"]", "a section's name consists of letters"),
         ("--arena-section .a,\"aw\",%nobits", "a section's name consists of letters"),
-        ("--weights-section .bss.w", ".bss.w: sections of that name hold no values"),
-        ("--weights-section .x --arena-section .x", "are both .x"),
+        ("--weights-section .bss.w", "weights can't lie in .bss.w: sections"),
+        ("--weights-section .x --arena-section .x", "can't both lie in .x"),
         ("--arena mine", "[possible values: own, shared]"),
     ] {
         fails(run(&format!("digits_conv.tflite -t host -o w.rs {wrong}")), 2, &[says]);

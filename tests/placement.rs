@@ -157,17 +157,18 @@ fn rust_lies_in_its_sections() {
                 Arena::Own => "model::Model = model::Model::new()",
                 Arena::Shared => "[u32; model::ARENA_LEN] = [0; model::ARENA_LEN]",
             };
-            let call = match arena {
-                Arena::Own => "memory.run()",
-                Arena::Shared => "model::Model::new(memory).run()",
+            let model_in = match arena {
+                Arena::Own => "let model = memory",
+                Arena::Shared => "let mut model = model::Model::new(memory)",
             };
             let main = format!(
                 "#![no_std]\n#![deny(warnings)]\nmod model;\n\
                  model::arena_section! {{\n    static mut MEMORY: {memory};\n}}\n\
                  /// # Safety\n/// Nothing else runs it.\n\
-                 pub unsafe fn run() {{\n    \
+                 pub unsafe fn run(code: i8) -> i8 {{\n    \
                      let memory = unsafe {{ &mut *core::ptr::addr_of_mut!(MEMORY) }};\n    \
-                     {call};\n}}\n"
+                     {model_in};\n    model.input_mut()[0] = code;\n    model.run();\n    \
+                     model.output()[0]\n}}\n"
             );
             write(&folder, "main.rs", &main);
             let edition = format!("--edition={edition}");
@@ -179,6 +180,12 @@ fn rust_lies_in_its_sections() {
             let ram = model.compiled.program.ram();
             let expected = Contents { kind: kind.into(), size: ram, writable: true };
             assert_eq!(sections(&object, section), [expected]);
+            let symbols = run(Command::new("nm").arg(&object)).stdout;
+            let symbols = String::from_utf8(symbols).expect("ASCII");
+            assert!(
+                !["panic", "slice_", "unwrap_"].iter().any(|p| symbols.contains(p)),
+                "{symbols}"
+            );
         }
     }
 }

@@ -74,14 +74,12 @@ impl Placement {
         let Some(weights) = &self.weights_section else { return Ok(()) };
         if weights.is_without_values() {
             return Err(format!(
-                "--weights-section {weights}: sections of that name hold no values, and weights \
-                 are values"
+                "weights can't lie in {weights}: sections of that name hold no values"
             ));
         }
         if self.arena_section.as_ref() == Some(weights) {
             return Err(format!(
-                "--weights-section and --arena-section are both {weights}: weights are read-only, \
-                 the arena isn't"
+                "weights and arena can't both lie in {weights}: weights are read-only, the arena isn't"
             ));
         }
         Ok(())
