@@ -1,7 +1,8 @@
 # tflc_add_model: a .tflite model as a library of C code, compiled anew when the model changes.
 #
 #   include(path/to/tflc.cmake)
-#   tflc_add_model(kws MODEL models/kws.tflite TARGET cortex-m4 [FLASH 256K] [RAM 64K])
+#   tflc_add_model(kws MODEL models/kws.tflite TARGET cortex-m4 [FLASH 256K] [RAM 64K]
+#                  [WEIGHTS_SECTION .ext_flash] [ARENA_SECTION .bss.ccm] [ARENA shared])
 #   target_link_libraries(app PRIVATE kws)
 #
 # makes the static library `kws` of kws.c, and puts kws.h on the include path of who links it. The
@@ -14,7 +15,7 @@ function(tflc_add_model name)
     if(CMAKE_SCRIPT_MODE_FILE OR CMAKE_BUILD_EARLY_EXPANSION)
         return()
     endif()
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "MODEL;TARGET;FLASH;RAM" "OPTIONS")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "MODEL;TARGET;FLASH;RAM;WEIGHTS_SECTION;ARENA_SECTION;ARENA" "OPTIONS")
     if(arg_UNPARSED_ARGUMENTS)
         message(FATAL_ERROR "tflc_add_model(${name}): unknown arguments: ${arg_UNPARSED_ARGUMENTS}")
     endif()
@@ -38,10 +39,11 @@ function(tflc_add_model name)
 
     set(folder "${CMAKE_CURRENT_BINARY_DIR}/tflc/${name}")
     set(options --target "${arg_TARGET}" --name "${name}" ${arg_OPTIONS})
-    foreach(budget FLASH RAM)
-        if(arg_${budget})
-            string(TOLOWER "${budget}" option)
-            list(APPEND options "--${option}" "${arg_${budget}}")
+    foreach(setting FLASH RAM WEIGHTS_SECTION ARENA_SECTION ARENA)
+        if(arg_${setting})
+            string(TOLOWER "${setting}" option)
+            string(REPLACE "_" "-" option "${option}")
+            list(APPEND options "--${option}" "${arg_${setting}}")
         endif()
     endforeach()
     file(MAKE_DIRECTORY "${folder}")

@@ -16,6 +16,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::backend::{Arena, Placement, Section};
 use crate::plan::Prefer;
 use crate::target::{format_size, Target};
 use crate::{Compiled, Options};
@@ -33,6 +34,9 @@ pub struct Build {
     c: bool,
     relax_requant: bool,
     prefer: Prefer,
+    weights_section: Option<String>,
+    arena_section: Option<String>,
+    arena: Arena,
 }
 
 /// Starts the compilation of a model; its path is relative to the package's folder, where build
@@ -50,6 +54,9 @@ pub fn build(model: impl AsRef<Path>) -> Build {
         c: false,
         relax_requant: false,
         prefer: Prefer::Speed,
+        weights_section: None,
+        arena_section: None,
+        arena: Arena::Own,
     }
 }
 
@@ -112,6 +119,26 @@ impl Build {
         self
     }
 
+    /// The linker's section for constants.
+    pub fn weights_section(mut self, name: impl Into<String>) -> Self {
+        self.weights_section = Some(name.into());
+        self
+    }
+
+    /// The linker's section for the memory: the macro `arena_section!` in the code puts the static
+    /// there that it is given.
+    pub fn arena_section(mut self, name: impl Into<String>) -> Self {
+        self.arena_section = Some(name.into());
+        self
+    }
+
+    /// Takes the memory from outside, so that several models can use it one after the other:
+    /// `Model::new(&mut arena)`.
+    pub fn shared_arena(mut self) -> Self {
+        self.arena = Arena::Shared;
+        self
+    }
+
     /// Compiles the model, writes the code, and tells cargo which files it depends on. Yields the
     /// path of the `.rs` file, or of the `.c` file.
     ///
@@ -136,11 +163,12 @@ impl Build {
         };
         let output = folder.join(stem + if self.c { ".c" } else { ".rs" });
         let name = lossy(self.model.file_name());
-        let arguments = self.command(&name, &target.name, &lossy(output.file_name()));
+        let placement = self.placement()?;
+        let arguments = self.command(&name, &target.name, &placement, &lossy(output.file_name()));
         let relax_requant = self.relax_requant;
         let target = target.with_memory(self.flash, self.ram);
         let prefer = self.prefer;
-        let options = Options { arguments, model: name, relax_requant, prefer, target };
+        let options = Options { arguments, model: name, relax_requant, prefer, placement, target };
         let compiled = crate::compile(&bytes, &options).map_err(|problems| {
             let list: Vec<String> = problems.0.iter().map(|p| format!("\n  {p}")).collect();
             BuildError(format!("{model} can't be compiled:{}", list.concat()))
@@ -172,7 +200,7 @@ impl Build {
             if self.check {
                 let (model, output) = (model.to_string(), output.display().to_string());
                 let target = self.target.as_deref().unwrap_or_default();
-                let command = self.command(&model, target, &output);
+                let command = self.command(&model, target, &options.placement, &output);
                 return Err(BuildError(format!(
                     "{name} isn't what {model} gives; to write it, run\n  tflc {command}"
                 )));
@@ -184,7 +212,7 @@ impl Build {
     }
 
     /// The arguments that do the same on the command line.
-    fn command(&self, model: &str, target: &str, output: &str) -> String {
+    fn command(&self, model: &str, target: &str, placement: &Placement, output: &str) -> String {
         let mut line = format!("{model} --target {target}");
         for (option, size) in [("flash", self.flash), ("ram", self.ram)] {
             if let Some(size) = size {
@@ -197,7 +225,25 @@ impl Build {
         if self.relax_requant {
             line += " --relax-requant";
         }
-        line + " -o " + output
+        format!("{line}{placement} -o {output}")
+    }
+
+    fn placement(&self) -> Result<Placement, BuildError> {
+        let section = |option: &str, name: &Option<String>| match name {
+            None => Ok(None),
+            Some(name) => Section::parse(name)
+                .map(Some)
+                .map_err(|error| format!(".{option}({name:?}): {error}")),
+        };
+        let placement = || {
+            let placement = Placement {
+                weights_section: section("weights_section", &self.weights_section)?,
+                arena_section: section("arena_section", &self.arena_section)?,
+                arena: self.arena,
+            };
+            placement.check().map(|()| placement)
+        };
+        placement().map_err(|error| BuildError(format!("{}: {error}", self.model.display())))
     }
 
     /// The files and what is to be in them.

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::backend::{self, Banner};
+use crate::backend::{self, Arena, Banner, Placement};
 use crate::ir::{self, Graph};
 use crate::loop_ir::{Access, Arg, Border, Machine, Program};
 use crate::ops::{DType, TensorType, Value};
@@ -52,10 +52,11 @@ pub fn run(
     match language {
         Language::Rust => {
             let source = compiled.rust(options);
-            HostRust::build(&[(&source, &compiled.program)], LEVEL)?.run(0, cases)
+            let arena = options.placement.arena;
+            HostRust::build(&[(&source, &compiled.program)], arena, LEVEL)?.run(0, cases)
         }
         #[cfg(feature = "c")]
-        Language::C => run_program(&compiled.program, language, cases),
+        Language::C => run_program(&compiled.program, options.placement.arena, language, cases),
     }
 }
 
@@ -67,18 +68,20 @@ pub fn has_assembly(program: &Program) -> bool {
 /// [`run`] for a program, in a file without a banner.
 fn run_program(
     program: &Program,
+    arena: Arena,
     language: Language,
     cases: &[Vec<Value>],
 ) -> Result<Vec<Vec<Value>>, String> {
     match language {
         Language::Rust => {
-            let source = backend::rust::print(program, &Banner::default());
-            HostRust::build(&[(&source, program)], LEVEL)?.run(0, cases)
+            let placement = Placement { arena, ..Placement::default() };
+            let source = backend::rust::print(program, &Banner::default(), &placement);
+            HostRust::build(&[(&source, program)], arena, LEVEL)?.run(0, cases)
         }
         #[cfg(feature = "c")]
         Language::C => {
             let compiler = CCompiler::new(&["-std=c99", "-O2"]).sanitized();
-            HostC::build(&[program], &compiler)?.run(0, cases)
+            HostC::build(&[program], arena, &compiler)?.run(0, cases)
         }
     }
 }
@@ -120,6 +123,7 @@ pub enum Link {
 /// As for [`run`].
 pub fn first_difference(
     compiled: &Compiled,
+    options: &Options,
     language: Language,
     inputs: &[Value],
 ) -> Result<Option<Difference>, String> {
@@ -148,7 +152,7 @@ pub fn first_difference(
     }
     match has_assembly(&compiled.program) {
         true => Ok(None),
-        false => wrong_text(&compiled.program, language, inputs),
+        false => wrong_text(&compiled.program, options.placement.arena, language, inputs),
     }
 }
 
@@ -181,11 +185,12 @@ fn wrong_kernel(
 /// A layer whose result in a language isn't the loop IR's, while that of the layer before is.
 fn wrong_text(
     program: &Program,
+    arena: Arena,
     language: Language,
     inputs: &[Value],
 ) -> Result<Option<Difference>, String> {
     let difference = |program: &Program| -> Result<_, String> {
-        let found = run_program(program, language, &[inputs.to_vec()])?;
+        let found = run_program(program, arena, language, &[inputs.to_vec()])?;
         let expected = Machine::new(program).run(inputs);
         Ok(expected.iter().zip(&found[0]).find_map(|(expected, found)| compare(expected, found)))
     };
@@ -271,18 +276,18 @@ pub struct HostRust {
 }
 
 impl HostRust {
-    /// Builds generated files with the programs that they are printed from, at an optimization
-    /// level of `rustc`. Sums are checked for overflow, which the verifier excludes.
+    /// Builds generated files with the programs that they are printed from, for an arena of that
+    /// kind, at an optimization level of `rustc`. Sums are checked for overflow, which the verifier excludes.
     ///
     /// # Errors
     /// `rustc` is missing or rejects the code.
-    pub fn build(models: &[(&str, &Program)], level: u8) -> Result<HostRust, String> {
+    pub fn build(models: &[(&str, &Program)], arena: Arena, level: u8) -> Result<HostRust, String> {
         let folder = Folder::new()?;
         for (index, (source, _)) in models.iter().enumerate() {
             folder.write(&format!("model{index}.rs"), source)?;
         }
         let programs: Vec<&Program> = models.iter().map(|(_, program)| *program).collect();
-        folder.write("main.rs", &main(&programs))?;
+        folder.write("main.rs", &main(&programs, arena))?;
         let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
         let output = Command::new(&rustc)
             .current_dir(&folder.0)
@@ -343,7 +348,7 @@ fn ty(program: &Program, border: &Border) -> TensorType {
 
 /// A program that runs the model of the number given on as many cases as given, whose inputs come
 /// from its standard input.
-fn main(programs: &[&Program]) -> String {
+fn main(programs: &[&Program], arena: Arena) -> String {
     let mut out = String::from("use std::io::{Read, Write};\n\n");
     let mut arms = String::new();
     for index in 0..programs.len() {
@@ -393,11 +398,18 @@ fn main(programs: &[&Program]) -> String {
             )
             .expect("a string");
         }
+        let model = match arena {
+            Arena::Own => format!("Box::new(model{index}::Model::new())"),
+            // What others leave there, as far as the model may care.
+            Arena::Shared => format!(
+                "model{index}::Model::new(Box::leak(Box::new([!0 / 3; model{index}::ARENA_LEN])))"
+            ),
+        };
         write!(
             out,
             "
 fn run{index}(cases: usize, input: &[u8], output: &mut Vec<u8>) {{
-    let mut model = Box::new(model{index}::Model::new());
+    let mut model = {model};
     for case in 0..cases {{
         let case = &input[case * {size}..][..{size}];
 {body}    }}

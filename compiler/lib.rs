@@ -26,6 +26,7 @@ pub mod text;
 
 pub use build_script::{build, Build, BuildError};
 
+use backend::Placement;
 use frontend::Problems;
 use ir::{Folding, Form, Graph};
 use loop_ir::Program;
@@ -44,6 +45,8 @@ pub struct Options {
     pub relax_requant: bool,
     /// What is preferred where the target's memory leaves a choice.
     pub prefer: Prefer,
+    /// Where the code's data lies.
+    pub placement: Placement,
     /// The command line's arguments that shaped the output, for the banner: what to run again.
     pub arguments: String,
 }
@@ -80,20 +83,20 @@ pub fn compile(model: &[u8], options: &Options) -> Result<Compiled, Problems> {
 impl Compiled {
     /// The model as one Rust file.
     pub fn rust(&self, options: &Options) -> String {
-        backend::rust::print(&self.program, &self.banner(options))
+        backend::rust::print(&self.program, &self.banner(options), &options.placement)
     }
 
     /// The model as C files of those names.
     #[cfg(feature = "c")]
     pub fn c(&self, options: &Options, names: &backend::c::Names) -> backend::c::CFiles {
-        backend::c::print(&self.program, &self.banner(options), names)
+        backend::c::print(&self.program, &self.banner(options), names, &options.placement)
     }
 
     /// The model as an Arduino library of those names: its files, in the order of
     /// [`paths`](backend::c::arduino::paths).
     #[cfg(feature = "c")]
     pub fn arduino(&self, options: &Options, names: &backend::c::Names) -> [String; 4] {
-        backend::c::arduino::print(&self.program, &self.banner(options), names)
+        backend::c::arduino::print(&self.program, &self.banner(options), names, &options.placement)
     }
 
     /// The graph whose bytes the code yields: as imported, or, where that isn't exact because it was

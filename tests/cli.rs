@@ -614,6 +614,63 @@ fn rounding_once_is_said_everywhere() {
     assert!(stderr.starts_with("exact: "), "{stderr}");
 }
 
+#[test]
+fn placement_is_said_everywhere() {
+    let folder = Folder::new("placement");
+    folder.model("digits_conv");
+    let run = |arguments: &str| tflc(&folder, line(arguments));
+    let options = "--weights-section .ext_flash --arena-section .bss.ccm --arena shared";
+
+    let otherwise = "--arena shared --arena-section .bss.ccm --weights-section .ext_flash";
+    done(run(&format!("digits_conv.tflite -t host {otherwise} -o m.rs")));
+    let text = fs::read_to_string(folder.path("m.rs")).unwrap();
+    assert!(text.contains(&format!("--target host {options} -o m.rs\n")), "{text}");
+    assert!(text.contains("`unsafe` to view the arena and to name sections"), "{text}");
+    done(run(&format!("digits_conv.tflite -t host {options} -o m.rs --check")));
+    fails(run("digits_conv.tflite -t host -o m.rs --check"), 1, &["stale"]);
+    let build = || tflc::build(folder.path("digits_conv.tflite")).target("host").folder(&folder.0);
+    let placed = build().name("m").weights_section(".ext_flash").arena_section(".bss.ccm");
+    placed.shared_arena().check().compile().unwrap();
+
+    done(run(&format!("digits_conv.tflite -t host {options} -o m.c")));
+    let source = fs::read_to_string(folder.path("m.c")).unwrap();
+    assert!(source.contains("TFLC_WEIGHTS static const int8_t weights"), "{source}");
+    done(run("digits_conv.tflite -t cortex-m4 --arduino kws --arena-section .bss.ccm"));
+    let sketch = fs::read_to_string(folder.path("kws/examples/kws/kws.ino")).unwrap();
+    assert!(sketch.contains("\nKWS_ARENA_SECTION static kws_t model;"), "{sketch}");
+
+    // What is left out changes nothing.
+    done(run("digits_conv.tflite -t host --arena own -o own.rs"));
+    done(run("digits_conv.tflite -t host -o plain.rs"));
+    let [own, plain] = ["own.rs", "plain.rs"].map(|name| fs::read(folder.path(name)).unwrap());
+    let plain = String::from_utf8(plain).unwrap().replace("plain.rs", "own.rs");
+    assert_eq!(String::from_utf8(own).unwrap(), plain);
+
+    let files = folder.files();
+    for (wrong, says) in [
+        ("--weights-section .w\"]", "a section's name consists of letters"),
+        ("--arena-section .a,\"aw\",%nobits", "a section's name consists of letters"),
+        ("--weights-section .bss.w", "weights can't lie in .bss.w: sections"),
+        ("--weights-section .x --arena-section .x", "can't both lie in .x"),
+        ("--arena mine", "[possible values: own, shared]"),
+    ] {
+        fails(run(&format!("digits_conv.tflite -t host -o w.rs {wrong}")), 2, &[says]);
+    }
+    assert_eq!(folder.files(), files);
+    let wrong = build().weights_section("a b").compile().unwrap_err().to_string();
+    assert!(wrong.contains(".weights_section(\"a b\"): a section's name"), "{wrong}");
+}
+
+#[test]
+fn a_shared_arena_is_verified() {
+    let folder = Folder::new("verify-shared");
+    folder.model("digits_float_io");
+    for lang in ["rust", "c"] {
+        let command = format!("verify digits_float_io.tflite --arena shared --lang {lang}");
+        assert_eq!(done(tflc(&folder, line(&command))), "bit-exact: 32 cases\n");
+    }
+}
+
 /// The golden cases of a model: each one's first input and first output.
 fn golden(name: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
     let text = fs::read_to_string(model(name).with_extension("json")).unwrap();

@@ -41,7 +41,13 @@ fn builds_for_this_machine() {
     if !there("cmake") {
         return println!("left out: cmake isn't installed");
     }
-    runs(&build("", "host", &[]));
+    let folder = build("", "host", &[]);
+    runs(&folder);
+    let placed =
+        |name| fs::read_to_string(folder.join("tflc/placed").join(name)).expect("is there");
+    assert!(placed("placed.c").contains("section(\".ext_flash\")"));
+    let header = placed("placed.h");
+    assert!(header.contains("section(\".bss.ccm\")") && header.contains("placed_init(void *arena"));
 }
 
 /// What stands in for ESP-IDF and Zephyr sets up what the real ones do; their flags must arrive.

@@ -20,6 +20,7 @@ use std::process::{Command, Output};
 use golden::Model;
 use random_model::Rng;
 use tflc::backend::c::{CFiles, Names};
+use tflc::backend::Arena;
 use tflc::harness::{CCompiler, HostC};
 use tflc::ir;
 use tflc::ops::{DType, Value};
@@ -493,7 +494,8 @@ fn assert_items_exact(items: &[Item]) {
     }
     let failures = parallel::map(&batches, |batch| {
         let programs: Vec<_> = batch.iter().map(|item| &item.compiled.program).collect();
-        let host = HostC::build(&programs, &compiler).unwrap_or_else(|error| panic!("{error}"));
+        let host = HostC::build(&programs, Arena::Own, &compiler)
+            .unwrap_or_else(|error| panic!("{error}"));
         let mut failures = Vec::new();
         for (index, item) in batch.iter().enumerate() {
             let inputs: Vec<_> = item.cases.iter().map(|(inputs, _)| inputs.clone()).collect();
@@ -537,6 +539,7 @@ fn options(stem: &str, target: &str) -> Options {
         model: format!("{stem}.tflite"),
         relax_requant: false,
         prefer: tflc::plan::Prefer::Speed,
+        placement: tflc::backend::Placement::default(),
         arguments: format!("{stem}.tflite --target {target} -o {stem}.c"),
     }
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use golden::Model;
+use tflc::backend::Arena;
 use tflc::harness::HostRust;
 use tflc::target::Target;
 use tflc::{compile, Compiled, Options};
@@ -183,6 +184,7 @@ fn generate(model: &Model, target: &str) -> Option<(Compiled, String)> {
         model: format!("{file}.tflite"),
         relax_requant: false,
         prefer: tflc::plan::Prefer::Speed,
+        placement: tflc::backend::Placement::default(),
         arguments: format!("{file}.tflite --target {target} -o {file}.rs"),
     };
     match compile(&model.bytes(), &options) {
@@ -204,7 +206,8 @@ fn assert_exact(models: &[Model], target: &str, level: u8) {
         let generated: Vec<_> = generated.into_iter().filter_map(|(m, g)| Some((m, g?))).collect();
         let sources: Vec<_> =
             generated.iter().map(|(_, (c, source))| (&source[..], &c.program)).collect();
-        let host = HostRust::build(&sources, level).unwrap_or_else(|error| panic!("{error}"));
+        let host =
+            HostRust::build(&sources, Arena::Own, level).unwrap_or_else(|error| panic!("{error}"));
         for (index, (model, (compiled, _))) in generated.iter().enumerate() {
             let cases = model.cases();
             let inputs: Vec<_> = cases.iter().map(|case| case.values(&compiled.imported)).collect();

@@ -165,6 +165,7 @@ fn options() -> CompileOptions {
         model: "damaged.tflite".into(),
         relax_requant: false,
         prefer: tflc::plan::Prefer::Speed,
+        placement: tflc::backend::Placement::default(),
         arguments: String::new(),
     }
 }

@@ -1,7 +1,7 @@
 //! Programs made by hand, to print what kernels print seldom or never: in Rust and in C, each is built
 //! and computes what the loop IR's evaluator computes.
 
-use tflc::backend::{self, Banner};
+use tflc::backend::{self, Arena, Banner, Placement};
 use tflc::harness::{compare, first_difference, CCompiler, HostC, HostRust, Language, Link};
 use tflc::loop_ir::{
     call, load, verify, Access, Arg, Border, Builder, Call, Constant, Expr, Function, Intrinsic,
@@ -54,12 +54,19 @@ impl Hand {
         self.0.calls.push(Call { function, args, scalars: vec![], layer });
     }
 
-    /// Prints, builds and runs the program on random inputs.
+    /// Prints, builds and runs the program on random inputs, with memory of its own and with memory
+    /// that is handed in; yields what is printed of the first.
     fn check(&self) -> String {
+        verify(&self.0).expect("a right program");
+        self.check_in(Arena::Shared);
+        self.check_in(Arena::Own)
+    }
+
+    fn check_in(&self, arena: Arena) -> String {
         let program = &self.0;
-        verify(program).expect("a right program");
-        let source =
-            backend::rust::print(program, &Banner { model: "a\n*/b".into(), ..Banner::default() });
+        let banner = Banner { model: "a\n*/b".into(), ..Banner::default() };
+        let placement = Placement { arena, ..Placement::default() };
+        let source = backend::rust::print(program, &banner, &placement);
         let mut state = 1u32;
         let mut random = || {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -81,12 +88,12 @@ impl Hand {
         };
         let cases: Vec<Vec<Value>> =
             (0..5).map(|_| program.inputs.iter().map(&mut value).collect()).collect();
-        let host = HostRust::build(&[(&source, program)], 1)
+        let host = HostRust::build(&[(&source, program)], arena, 1)
             .unwrap_or_else(|error| panic!("{error}\n{source}"));
         let found = host.run(0, &cases).unwrap_or_else(|error| panic!("{error}\n{source}"));
         let flags =
             ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-Werror"];
-        let c = HostC::build(&[program], &CCompiler::new(&flags).sanitized());
+        let c = HostC::build(&[program], arena, &CCompiler::new(&flags).sanitized());
         let found_c = c.and_then(|c| c.run(0, &cases)).unwrap_or_else(|error| panic!("{error}"));
         for (inputs, found) in cases.iter().zip(&found).chain(cases.iter().zip(&found_c)) {
             for (expected, found) in Machine::new(program).run(inputs).iter().zip(found) {
@@ -374,13 +381,17 @@ fn a_wrong_layer_is_found() {
         model: "digits_conv.tflite".into(),
         relax_requant: false,
         prefer: tflc::plan::Prefer::Speed,
+        placement: tflc::backend::Placement::default(),
         arguments: String::new(),
     };
     let mut compiled =
         compile(&std::fs::read(path).expect("is there"), &options).expect("is supported");
     let ty = &compiled.imported.tensors[compiled.imported.inputs[0]].ty;
     let input = Value::from_ints(ty.clone(), (0..ty.elements() as i32).map(|i| i * 3 % 256 - 128));
-    assert_eq!(first_difference(&compiled, Language::Rust, std::slice::from_ref(&input)), Ok(None));
+    assert_eq!(
+        first_difference(&compiled, &options, Language::Rust, std::slice::from_ref(&input)),
+        Ok(None)
+    );
 
     let call = &compiled.program.calls[2];
     let constant = call.args.iter().find_map(|arg| match arg {
@@ -391,7 +402,7 @@ fn a_wrong_layer_is_found() {
     for byte in &mut compiled.program.constants[constant.expect("weights")].bytes {
         *byte ^= 0x40;
     }
-    let difference = first_difference(&compiled, Language::Rust, &[input])
+    let difference = first_difference(&compiled, &options, Language::Rust, &[input])
         .expect("rustc works")
         .expect("a difference");
     assert_eq!((difference.link, difference.tensor), (Link::Kernel, layer.tensor));

@@ -65,6 +65,7 @@ fn report(model: &[u8], target: &str) -> Report {
         model: "m".into(),
         relax_requant: false,
         prefer: tflc::plan::Prefer::Speed,
+        placement: tflc::backend::Placement::default(),
         arguments: "m".into(),
     };
     Report::new(&tflc::compile(model, &options).expect("compiles"), &options)

@@ -84,7 +84,8 @@ fn module(name: &str, path: &Path, bytes: &[u8], out: &Path) -> Result<String, B
     let options = tflc::Options {
         target: Target::default(),
         relax_requant: false,
- prefer: tflc::plan::Prefer::Speed,
+        prefer: tflc::plan::Prefer::Speed,
+        placement: tflc::backend::Placement::default(),
         arguments: format!("{file} --target host"),
         model: file,
     };

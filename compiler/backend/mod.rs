@@ -6,8 +6,11 @@ pub mod c;
 pub mod rust;
 
 mod describe;
+mod placement;
 mod runtime;
 mod tidy;
+
+pub use placement::{Arena, Placement, Section};
 
 /// What the head of a generated file says of where it comes from. No time, no folder: the same
 /// model and arguments give the same bytes everywhere.

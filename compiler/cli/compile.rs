@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use tflc::backend::c::{arduino, CFiles, Names};
+use tflc::backend::{self, Placement, Section};
 use tflc::ir::Graph;
 use tflc::passes;
 use tflc::plan::Prefer;
@@ -57,6 +58,25 @@ impl From<Goal> for Prefer {
     }
 }
 
+/// Whose a model's memory is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Arena {
+    /// The model's own
+    #[default]
+    Own,
+    /// Handed in, so that several models can use it one after the other
+    Shared,
+}
+
+impl From<Arena> for backend::Arena {
+    fn from(arena: Arena) -> backend::Arena {
+        match arena {
+            Arena::Own => backend::Arena::Own,
+            Arena::Shared => backend::Arena::Shared,
+        }
+    }
+}
+
 /// What the default command takes.
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -73,6 +93,15 @@ pub struct Arguments {
     /// What public names in C begin with, instead of the file's name; also an Arduino library's name
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+    /// The linker's section for constants
+    #[arg(long, value_name = "NAME", value_parser = Section::parse)]
+    weights_section: Option<Section>,
+    /// The linker's section for the memory: a macro in the code puts what you declare there
+    #[arg(long, value_name = "NAME", value_parser = Section::parse)]
+    arena_section: Option<Section>,
+    /// Whose the memory is
+    #[arg(long, value_enum, value_name = "WHOSE", default_value_t = Arena::Own)]
+    arena: Arena,
     /// Change nothing; exit 1 if the file isn't what would be written
     #[arg(long, conflicts_with = "emit")]
     check: bool,
@@ -121,8 +150,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut wrong = Vec::new();
     let target = take(find_target(&arguments.shape.target), &mut wrong);
     let model = take(files::read(&arguments.shape.model), &mut wrong);
+    let placement = placement(arguments);
+    let consistent = take(placement.check(), &mut wrong);
     let place = take(Place::new(arguments), &mut wrong);
-    let (Some(target), Some(model), Some(place)) = (target, model, place) else {
+    let (Some(target), Some(model), Some(()), Some(place)) = (target, model, consistent, place)
+    else {
         return Err(Failure::Unusable(wrong));
     };
     if let Some(stage) = &arguments.emit {
@@ -286,16 +318,16 @@ fn names(arguments: &Arguments, path: &Path, header: &Path) -> Result<Names, Str
 
 impl Shape {
     /// What the library is asked, by that command line.
-    fn asked(&self, target: Target, arguments: String) -> Options {
+    fn asked(&self, target: Target, placement: Placement, arguments: String) -> Options {
         let (model, relax_requant) = (file_name(&self.model), self.relax_requant);
         let target = target.with_memory(self.flash, self.ram);
         let prefer = self.prefer.into();
-        Options { target, model, relax_requant, prefer, arguments }
+        Options { target, model, relax_requant, prefer, placement, arguments }
     }
 
     /// What the library is asked for a report.
     pub fn options(&self, target: Target) -> Options {
-        self.asked(target, self.command(file_name))
+        self.asked(target, Placement::default(), self.command(file_name))
     }
 
     /// The arguments, with paths as `show` has them.
@@ -320,7 +352,16 @@ impl Shape {
 /// What the library is asked. Folders are left out, so that the file is the same wherever it is
 /// made; and where it is printed, it is what a file named after the model would hold.
 fn options(arguments: &Arguments, target: Target) -> Options {
-    arguments.shape.asked(target, command(arguments, file_name))
+    arguments.shape.asked(target, placement(arguments), command(arguments, file_name))
+}
+
+/// Where the code's data lies.
+fn placement(arguments: &Arguments) -> Placement {
+    Placement {
+        weights_section: arguments.weights_section.clone(),
+        arena_section: arguments.arena_section.clone(),
+        arena: arguments.arena.into(),
+    }
 }
 
 fn file_name(path: &Path) -> String {
@@ -341,6 +382,7 @@ fn command(arguments: &Arguments, show: fn(&Path) -> String) -> String {
     if let Some(name) = &arguments.name {
         line += &format!(" --name {}", quoted(name));
     }
+    line += &placement(arguments).to_string();
     let path = |path: &Path| spell(path, show);
     line + &match (&arguments.arduino, &arguments.output) {
         (Some(folder), _) => format!(" --arduino {}", path(folder)),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use tflc::backend::Placement;
 use tflc::harness::{self, Language, Link};
 use tflc::ir::{self, Graph};
 use tflc::ops::{DType, TensorType, Value};
@@ -34,6 +35,9 @@ pub struct Arguments {
     /// said how far they are from the exact ones
     #[arg(long, conflicts_with = "golden")]
     relax_requant: bool,
+    /// Whose the memory is: code that shares it is called in another way
+    #[arg(long, value_enum, value_name = "WHOSE", default_value_t = compile::Arena::Own)]
+    arena: compile::Arena,
     /// Try these inputs, and compare with these outputs: {"cases": [{"inputs": [HEX], "outputs":
     /// [HEX]}]}, each tensor's bytes in hexadecimal
     #[arg(long, value_name = "CASES.json", conflicts_with = "cases")]
@@ -64,9 +68,14 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let name = arguments.model.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let relax_requant = arguments.relax_requant;
-    let line = String::new();
-    let options =
-        Options { target, model: name, relax_requant, prefer: Prefer::Speed, arguments: line };
+    let options = Options {
+        target,
+        model: name,
+        relax_requant,
+        prefer: Prefer::Speed,
+        placement: Placement { arena: arguments.arena.into(), ..Placement::default() },
+        arguments: String::new(),
+    };
     let compiled = compile::compile(&arguments.model, &model, &options)?;
     let graph = compiled.reference();
     let cases = match (&arguments.golden, golden.flatten()) {
@@ -112,7 +121,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     if ir::eval(graph, &case.inputs)? == results[first] {
         // The code does what the model says; the golden outputs say something else.
         message += &other_arithmetic(graph, &cases);
-    } else if let Some(difference) = harness::first_difference(&compiled, language, &case.inputs)? {
+    } else if let Some(difference) =
+        harness::first_difference(&compiled, &options, language, &case.inputs)?
+    {
         message += &format!("\n{}", culprit(&difference));
     }
     Err(Failure::No(message))

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{ty, Folder};
 use crate::backend::c::{print, Names};
-use crate::backend::Banner;
+use crate::backend::{Arena, Banner, Placement};
 use crate::loop_ir::Program;
 use crate::ops::{TensorType, Value};
 
@@ -77,21 +77,26 @@ pub struct HostC {
 }
 
 impl HostC {
-    /// Prints programs and builds the files.
+    /// Prints programs for an arena of that kind and builds the files.
     ///
     /// # Errors
     /// The compiler is missing or rejects the code.
-    pub fn build(programs: &[&Program], compiler: &CCompiler) -> Result<HostC, String> {
+    pub fn build(
+        programs: &[&Program],
+        arena: Arena,
+        compiler: &CCompiler,
+    ) -> Result<HostC, String> {
+        let placement = Placement { arena, ..Placement::default() };
         let folder = Folder::new()?;
         let mut files = vec!["main.c".to_string()];
         for (index, program) in programs.iter().enumerate() {
             let name = format!("model{index}");
-            let c = print(program, &Banner::default(), &Names::new(&name));
+            let c = print(program, &Banner::default(), &Names::new(&name), &placement);
             folder.write(&format!("{name}.h"), &c.header)?;
             folder.write(&format!("{name}.c"), &c.source)?;
             files.push(format!("{name}.c"));
         }
-        folder.write("main.c", &main(programs))?;
+        folder.write("main.c", &main(programs, arena))?;
         compiler.build(&folder, &files)?;
         let outputs =
             |program: &&Program| (program.outputs.iter()).map(|b| ty(program, b)).collect();
@@ -135,7 +140,7 @@ impl HostC {
 
 /// A program that takes the number of a model, that of the cases, and the files of inputs and
 /// outputs. Memory comes from the heap, where sanitizers see its ends.
-fn main(programs: &[&Program]) -> String {
+fn main(programs: &[&Program], arena: Arena) -> String {
     let mut out = String::from("#include <stdio.h>\n#include <stdlib.h>\n");
     let mut arms = String::new();
     for index in 0..programs.len() {
@@ -162,12 +167,18 @@ fn main(programs: &[&Program]) -> String {
                 .expect("a string");
             }
         }
+        let model = match arena {
+            Arena::Own => "calloc(1, sizeof *m)".to_string(),
+            Arena::Shared => format!(
+                "model{index}_init(malloc(MODEL{index}_ARENA_SIZE), MODEL{index}_ARENA_SIZE)"
+            ),
+        };
         write!(
             out,
             "
 static int run{index}(long cases, FILE *input, FILE *output)
 {{
-    model{index}_t *m = calloc(1, sizeof *m);
+    model{index}_t *m = {model};
     if (m == NULL) return 2;
     (void)input;
     (void)output;

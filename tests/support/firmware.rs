@@ -90,6 +90,7 @@ impl Loaded {
             model: format!("{file}.tflite"),
             relax_requant: false,
             prefer: tflc::plan::Prefer::Speed,
+            placement: tflc::backend::Placement::default(),
             arguments: format!("{file}.tflite --target {target}"),
         };
         let compiled = match tflc::compile(&model.bytes(), &options) {

@@ -2,7 +2,7 @@
 //! sketch that runs the model, which their menu of examples offers.
 
 use super::Names;
-use crate::backend::Banner;
+use crate::backend::{Banner, Placement};
 use crate::loop_ir::Program;
 
 const PROPERTIES: &str = include_str!("../../../templates/library.properties.tera");
@@ -80,8 +80,13 @@ pub fn paths(names: &Names) -> [String; 4] {
 ///
 /// # Panics
 /// For a program that [`verify`](crate::loop_ir::verify()) rejects.
-pub fn print(program: &Program, banner: &Banner, names: &Names) -> [String; 4] {
-    let context = super::context(program, banner, names);
+pub fn print(
+    program: &Program,
+    banner: &Banner,
+    names: &Names,
+    placement: &Placement,
+) -> [String; 4] {
+    let context = super::context(program, banner, names, placement);
     [PROPERTIES, super::HEADER, super::SOURCE, SKETCH].map(|text| super::render(text, &context))
 }
 

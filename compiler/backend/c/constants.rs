@@ -5,15 +5,17 @@ use std::fmt::Write;
 
 use super::lines::WIDTH;
 use super::{c_type, comment, real_text};
+use crate::backend::Placement;
 use crate::loop_ir::Constant;
 use crate::ops::DType;
 
 /// An array called `name`, with its comment.
-pub fn print(constant: &Constant, name: &str) -> String {
+pub fn print(constant: &Constant, name: &str, placement: &Placement) -> String {
     let mut out = String::with_capacity(constant.bytes.len() * 4 + 200);
     comment(&mut out, 0, std::slice::from_ref(&constant.doc));
     let (ty, len) = (c_type(constant.dtype), constant.len());
-    write!(out, "static const {ty} {name}[{len}] = {{").expect("a string");
+    let section = if placement.weights_section.is_some() { "TFLC_WEIGHTS " } else { "" };
+    write!(out, "{section}static const {ty} {name}[{len}] = {{").expect("a string");
     elements(&mut out, constant);
     out.push_str("};\n");
     out
@@ -81,7 +83,7 @@ mod tests {
     fn text(dtype: DType, bytes: Vec<u8>) -> String {
         let doc = "some */ words".into();
         let constant = Constant { name: "X".into(), doc, dtype, bytes, packed: false };
-        print(&constant, "x_1")
+        print(&constant, "x_1", &Placement::default())
     }
 
     #[test]

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 
 use self::lines::WIDTH;
 pub use self::names::Names;
-use super::{describe, Banner};
+use super::{describe, Banner, Placement};
 use crate::loop_ir::Program;
 use crate::ops::DType;
 use crate::text;
@@ -40,13 +40,18 @@ pub struct CFiles {
 ///
 /// # Panics
 /// For a program that [`verify`](crate::loop_ir::verify()) rejects.
-pub fn print(program: &Program, banner: &Banner, names: &Names) -> CFiles {
-    let context = context(program, banner, names);
+pub fn print(program: &Program, banner: &Banner, names: &Names, placement: &Placement) -> CFiles {
+    let context = context(program, banner, names, placement);
     CFiles { source: render(SOURCE, &context), header: render(HEADER, &context) }
 }
 
 /// What the templates are filled with.
-fn context(program: &Program, banner: &Banner, names: &Names) -> tera::Context {
+fn context(
+    program: &Program,
+    banner: &Banner,
+    names: &Names,
+    placement: &Placement,
+) -> tera::Context {
     let mut scope = Scope::new(program, names);
     let function_names: Vec<String> =
         program.functions.iter().map(|f| scope.declare(&f.name)).collect();
@@ -63,12 +68,12 @@ fn context(program: &Program, banner: &Banner, names: &Names) -> tera::Context {
         })
         .collect();
     let constants: Vec<String> = (program.constants.iter().zip(&constant_names))
-        .map(|(constant, name)| constants::print(constant, name))
+        .map(|(constant, name)| constants::print(constant, name, placement))
         .collect();
     let rows = describe::layers(program, |function| function_names[function].clone());
     let rows: Vec<_> = rows.into_iter().map(|row| row.map(|cell| ascii(&cell))).collect();
 
-    let mut context = model::context(program, names, &function_names, &constant_names);
+    let mut context = model::context(program, names, placement, &function_names, &constant_names);
     context.insert("version", env!("CARGO_PKG_VERSION"));
     context.insert("model", &ascii(&banner.model));
     context.insert("arguments", &ascii(&banner.arguments));

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::lines::{self, INDENT};
 use super::{ascii, c_type, comment, real_text, Names};
-use crate::backend::describe;
+use crate::backend::{describe, placement, Arena, Placement, Section};
 use crate::loop_ir::{Arg, Border, Expr, Program, Region};
 use crate::text;
 
@@ -52,6 +52,7 @@ struct Edge {
 pub fn context(
     program: &Program,
     names: &Names,
+    placement: &Placement,
     functions: &[String],
     constants: &[String],
 ) -> tera::Context {
@@ -68,6 +69,12 @@ pub fn context(
         })
         .collect();
     context.insert("memories", &memories);
+    let section = |section: &Option<Section>| section.as_ref().map(Section::to_string);
+    context.insert("weights_section", &section(&placement.weights_section));
+    context.insert("arena_section", &section(&placement.arena_section));
+    context.insert("shared", &(placement.arena == Arena::Shared));
+    context.insert("arena_size", &placement::arena_size(program));
+    context.insert("arena_align", &placement::arena_align(program));
     context.insert("inputs", &edges(program, names, "input", &program.inputs));
     context.insert("outputs", &edges(program, names, "output", &program.outputs));
     context.insert("run", &run(program, functions, constants));

@@ -72,7 +72,7 @@ impl Scope {
         let reserved = RESERVED.iter().copied().chain(runtime::names());
         let mut taken: HashSet<String> = reserved.map(String::from).collect();
         let prefix = names.prefix();
-        taken.extend(["t", "run", "reset"].map(|name| format!("{prefix}_{name}")));
+        taken.extend(["t", "init", "run", "reset"].map(|name| format!("{prefix}_{name}")));
         for (what, borders) in [("input", &program.inputs), ("output", &program.outputs)] {
             taken.insert(format!("{prefix}_{what}"));
             taken.extend((0..borders.len()).map(|index| format!("{prefix}_{what}{index}")));

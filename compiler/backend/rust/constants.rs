@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use super::function::real_text;
+use crate::backend::Section;
 use crate::loop_ir::Constant;
 use crate::ops::DType;
 use crate::text;
@@ -16,11 +17,14 @@ pub fn is_aligned(constant: &Constant) -> bool {
     constant.dtype == DType::I8 || constant.packed
 }
 
-/// A static with its doc comment.
-pub fn print(constant: &Constant) -> String {
+/// A static with its doc comment, in a section.
+pub fn print(constant: &Constant, section: Option<&Section>) -> String {
     let mut out = String::new();
     for line in text::wrap(&text::plain(&constant.doc), WIDTH - 4) {
         writeln!(out, "/// {line}").expect("a string");
+    }
+    if let Some(section) = section {
+        writeln!(out, "#[unsafe(link_section = \"{section}\")]").expect("a string");
     }
     let (name, len) = (&constant.name, constant.len());
     if is_aligned(constant) {

@@ -9,6 +9,7 @@ use quote::{format_ident, quote, ToTokens};
 use super::function::{ident, real_text, rust_type};
 use super::{constants, Comments};
 use crate::backend::describe::{self, border_name, border_words};
+use crate::backend::{placement, Arena, Section};
 use crate::loop_ir::{Access, Arg, Border, Call, Expr, Function, Memory, Program, Region};
 use crate::ops::DType;
 use crate::text;
@@ -52,8 +53,43 @@ fn border_constant(name: &str, words: &str, border: &Border) -> String {
     out
 }
 
-/// The struct that holds all memory.
-pub fn structure(program: &Program) -> TokenStream {
+/// The length of the arena that is handed in.
+pub fn arena_constant(program: &Program) -> String {
+    let (align, word) = (placement::arena_align(program), arena_word(program));
+    format!(
+        "/// Elements of the arena that the model needs, each a `{word}`.\n#[allow(dead_code)]\n\
+         pub const ARENA_LEN: usize = core::mem::size_of::<Memory>() / {align};\n"
+    )
+}
+
+/// The type of an arena's elements, which are aligned like the widest of the model's.
+fn arena_word(program: &Program) -> Ident {
+    format_ident!("u{}", 8 * placement::arena_align(program))
+}
+
+/// The macro that puts what the user declares into a section.
+pub fn section_macro(section: &Section, arena: Arena) -> String {
+    let what = match arena {
+        Arena::Own => "model",
+        Arena::Shared => "arena",
+    };
+    format!(
+        "/// Puts the static that holds the {what} into the section `{section}`:\n\
+         /// `arena_section! {{ static NAME: … = …; }}`.\n\
+         #[allow(unused_macros)]\n\
+         macro_rules! arena_section {{\n    \
+             ($static:item) => {{\n        \
+                 #[unsafe(link_section = \"{section}\")]\n        \
+                 $static\n    \
+             }};\n\
+         }}\n\
+         #[allow(unused_imports)]\n\
+         pub(crate) use arena_section;\n"
+    )
+}
+
+/// The struct that holds all memory; or the one that borrows it, and the one that is borrowed.
+pub fn structures(program: &Program, arena: Arena) -> Vec<TokenStream> {
     let fields = program.memories.iter().enumerate().map(|(index, memory)| {
         let (name, ty) = (field(&program.memories, index), memory_type(*memory));
         let doc = format!(" Tensors of `{}`.", memory.dtype);
@@ -68,46 +104,60 @@ pub fn structure(program: &Program) -> TokenStream {
              [`{output}`](Model::{output})"
         ),
     };
-    let words = format!(
-        "The model with all the memory that it needs besides the stack, to be put in a `static` or \
-         wherever there is room. To use it, {uses}."
-    );
+    let memory = match arena {
+        Arena::Own => {
+            "The model with all the memory that it needs besides the stack, to be put in a `static` \
+             or wherever there is room"
+        }
+        Arena::Shared => {
+            "The model, in an arena that it borrows: all the memory that it needs besides the stack"
+        }
+    };
+    let words = format!("{memory}. To use it, {uses}.");
     let doc = text::wrap(&words, 96).into_iter().map(|line| format!(" {line}"));
-    quote! {
-        #(#[doc = #doc])*
-        pub struct Model {
+    let doc = quote!(#(#[doc = #doc])*);
+    if arena == Arena::Own {
+        return vec![quote! {
+            #doc
+            pub struct Model {
+                #(#fields,)*
+            }
+        }];
+    }
+    let align = Literal::usize_unsuffixed(placement::arena_align(program));
+    let model = quote! {
+        #doc
+        pub struct Model<'a> {
+            memory: &'a mut Memory,
+        }
+    };
+    let memory = quote! {
+        /// What lies in the arena.
+        #[repr(C, align(#align))]
+        struct Memory {
             #(#fields,)*
         }
-    }
+    };
+    vec![model, memory]
 }
 
 /// The methods of the struct.
 pub fn methods(
     program: &Program,
+    arena: Arena,
     comments: &mut Comments,
     runtime: &mut BTreeSet<&'static str>,
 ) -> TokenStream {
     let blank = comments.blank();
-    let fields = program.memories.iter().enumerate().map(|(index, memory)| {
-        let name = field(&program.memories, index);
-        let len = Literal::usize_unsuffixed(memory.len);
-        let zero = match memory.dtype {
-            DType::Bool => quote!(false),
-            DType::F32 => quote!(0.0),
-            _ => quote!(0),
-        };
-        match is_aligned(*memory) {
-            true => quote!(#name: Aligned([#zero; #len])),
-            false => quote!(#name: [#zero; #len]),
-        }
-    });
-    let new = quote! {
-        /// A model that is ready to run.
-        pub const fn new() -> Self {
-            Model { #(#fields),* }
-        }
+    let new = match arena {
+        Arena::Own => new(program),
+        Arena::Shared => borrow(program, comments),
     };
-    let mut borders = Borders { program, runtime };
+    let of = match arena {
+        Arena::Own => quote!(Model),
+        Arena::Shared => quote!(<'a> Model<'a>),
+    };
+    let mut borders = Borders { program, arena, runtime };
     let inputs: Vec<TokenStream> = (program.inputs.iter().enumerate())
         .map(|(index, border)| borders.input(index, border))
         .collect();
@@ -124,14 +174,14 @@ pub fn methods(
             comment.extend(comments.line(why));
         }
         let between = (!calls.is_empty()).then_some(&blank);
-        let call = layer(program, call, runtime);
+        let call = layer(program, arena, call, runtime);
         calls.push(quote!(#between #comment #call));
     }
     let run_doc =
         " Computes the outputs from the inputs, whose memory it may use for other tensors.";
     quote! {
         #[allow(dead_code)]
-        impl Model {
+        impl #of {
             #new
             #(#blank #inputs)*
             #blank
@@ -144,8 +194,55 @@ pub fn methods(
     }
 }
 
+/// The function that makes a model with memory of its own.
+fn new(program: &Program) -> TokenStream {
+    let fields = program.memories.iter().enumerate().map(|(index, memory)| {
+        let name = field(&program.memories, index);
+        let len = Literal::usize_unsuffixed(memory.len);
+        let zero = match memory.dtype {
+            DType::Bool => quote!(false),
+            DType::F32 => quote!(0.0),
+            _ => quote!(0),
+        };
+        match is_aligned(*memory) {
+            true => quote!(#name: Aligned([#zero; #len])),
+            false => quote!(#name: [#zero; #len]),
+        }
+    });
+    quote! {
+        /// A model that is ready to run.
+        pub const fn new() -> Self {
+            Model { #(#fields),* }
+        }
+    }
+}
+
+/// The function that makes a model with memory that is handed in.
+fn borrow(program: &Program, comments: &mut Comments) -> TokenStream {
+    let word = arena_word(program);
+    // What others leave in the arena are no truth values.
+    let has_bools = program.memories.iter().any(|memory| memory.dtype == DType::Bool);
+    let clear = has_bools.then(|| quote!(arena.fill(0);));
+    let why = comments.line(
+        "SAFETY: the arena is large enough, aligned like its widest element, and borrowed for as \
+         long as the model lives; any bytes are elements.",
+    );
+    quote! {
+        /// A model that is ready to run. What is in the arena doesn't matter, and when the model is
+        /// gone, others may use it. With an arena shorter than `ARENA_LEN`, this doesn't compile.
+        pub fn new<const N: usize>(arena: &'a mut [#word; N]) -> Self {
+            const { assert!(N >= ARENA_LEN, "the arena is shorter than ARENA_LEN") };
+            #clear
+            #why
+            let memory = unsafe { &mut *arena.as_mut_ptr().cast::<Memory>() };
+            Model { memory }
+        }
+    }
+}
+
 struct Borders<'a> {
     program: &'a Program,
+    arena: Arena,
     runtime: &'a mut BTreeSet<&'static str>,
 }
 
@@ -158,7 +255,7 @@ impl Borders<'_> {
         let doc = format!(" Memory of {words}, to be written before each run.");
         let Region { memory, offset, .. } = border.region;
         let ty = rust_type(self.program.memories[memory].dtype);
-        let whole = whole_memory(self.program, memory);
+        let whole = whole_memory(self.program, self.arena, memory);
         let body = if is_whole(self.program, border.region) {
             quote!(&mut #whole)
         } else {
@@ -184,7 +281,7 @@ impl Borders<'_> {
         let doc = format!(" Memory of {words}, to be read after a run.");
         let Region { memory, offset, .. } = border.region;
         let ty = rust_type(self.program.memories[memory].dtype);
-        let whole = whole_memory(self.program, memory);
+        let whole = whole_memory(self.program, self.arena, memory);
         let body = if is_whole(self.program, border.region) {
             quote!(&#whole)
         } else {
@@ -205,10 +302,15 @@ impl Borders<'_> {
 }
 
 /// A call of a layer's function, after its regions are cut out of memory.
-fn layer(program: &Program, call: &Call, runtime: &mut BTreeSet<&'static str>) -> TokenStream {
+fn layer(
+    program: &Program,
+    arena: Arena,
+    call: &Call,
+    runtime: &mut BTreeSet<&'static str>,
+) -> TokenStream {
     let function = &program.functions[call.function];
     if function.assembly().is_some() {
-        return routine(program, call);
+        return routine(program, arena, call);
     }
     let local = |name: &str| {
         let clashes = program.functions.iter().any(|function| function.name == name);
@@ -244,7 +346,7 @@ fn layer(program: &Program, call: &Call, runtime: &mut BTreeSet<&'static str>) -
     let mut steps = Vec::new();
     for (&memory, writes) in &mut writes {
         writes.sort_by_key(|(region, _)| region.offset);
-        let whole = whole_memory(program, memory);
+        let whole = whole_memory(program, arena, memory);
         let reads = reads.remove(&memory).unwrap_or_default();
         if let ([(region, index)], []) = (&writes[..], &reads[..]) {
             if is_whole(program, *region) {
@@ -292,7 +394,7 @@ fn layer(program: &Program, call: &Call, runtime: &mut BTreeSet<&'static str>) -
         }
     }
     for (memory, reads) in reads {
-        let whole = whole_memory(program, memory);
+        let whole = whole_memory(program, arena, memory);
         for (region, index) in reads {
             if is_whole(program, region) {
                 args[index] = quote!(&#whole);
@@ -319,7 +421,7 @@ fn layer(program: &Program, call: &Call, runtime: &mut BTreeSet<&'static str>) -
 }
 
 /// A call of a layer's routine, with pointers into memory.
-fn routine(program: &Program, call: &Call) -> TokenStream {
+fn routine(program: &Program, arena: Arena, call: &Call) -> TokenStream {
     let function = &program.functions[call.function];
     let mut memories: Vec<usize> = Vec::new();
     let args: Vec<TokenStream> = (function.params.iter().zip(&call.args))
@@ -340,7 +442,8 @@ fn routine(program: &Program, call: &Call) -> TokenStream {
     memories.sort_unstable();
     memories.dedup();
     let pointers = memories.into_iter().map(|memory| {
-        let (name, whole) = (field(&program.memories, memory), whole_memory(program, memory));
+        let name = field(&program.memories, memory);
+        let whole = whole_memory(program, arena, memory);
         quote!(let #name = #whole.as_mut_ptr();)
     });
     let name = ident(&function.name);
@@ -373,11 +476,15 @@ fn memory_type(memory: Memory) -> TokenStream {
 }
 
 /// The place of a memory's array.
-fn whole_memory(program: &Program, memory: usize) -> TokenStream {
+fn whole_memory(program: &Program, arena: Arena, memory: usize) -> TokenStream {
     let name = field(&program.memories, memory);
+    let within = match arena {
+        Arena::Own => quote!(self),
+        Arena::Shared => quote!(self.memory),
+    };
     match is_aligned(program.memories[memory]) {
-        true => quote!(self.#name.0),
-        false => quote!(self.#name),
+        true => quote!(#within.#name.0),
+        false => quote!(#within.#name),
     }
 }
 
