@@ -17,7 +17,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::backend::{Arena, Placement, Section};
-use crate::plan::Prefer;
+use crate::plan::{cost, Prefer};
 use crate::target::{format_size, Target};
 use crate::{Compiled, Options};
 
