@@ -4,6 +4,7 @@
 mod choice;
 pub mod cost;
 mod memory;
+mod order;
 mod packing;
 mod schedule;
 mod search;
@@ -76,7 +77,14 @@ pub fn program(graph: &Graph, target: &Target) -> Program {
 /// The program for a graph on a target: what is preferred among those that fit its memory, or what
 /// comes nearest to fitting.
 pub fn preferring(graph: &Graph, target: &Target, prefer: Prefer) -> Plan {
-    let solution = search::run(graph, target, prefer);
+    let other = order::least(graph);
+    let own = search::run(graph, target, prefer);
+    let other = other.map(|graph| (search::run(&graph, target, prefer), graph));
+    // Another order costs nothing.
+    let (solution, graph) = match &other {
+        Some((solution, graph)) if solution.is_smaller(&own) => (solution, graph),
+        _ => (&own, graph),
+    };
     let choice = |(node, (ways, &taken)): (usize, (&Vec<Way>, &usize))| {
         let way = |way: Option<usize>| way.and_then(|way| ways.get(way)).map(Way::alternative);
         (ways.len() > 1).then(|| Choice {
@@ -87,7 +95,7 @@ pub fn preferring(graph: &Graph, target: &Target, prefer: Prefer) -> Plan {
         })
     };
     let choices = solution.ways.iter().zip(&solution.chosen).enumerate().filter_map(choice);
-    Plan { choices: choices.collect(), program: solution.program }
+    Plan { choices: choices.collect(), program: solution.program.clone() }
 }
 
 /// The program for a schedule of a graph with a recipe for each of its nodes, laid out like that.

@@ -15,9 +15,11 @@ pub struct Packing {
     pub step: usize,
 }
 
-/// How many arrangements are tried at most, and how many pairs of buffers are looked at for it.
-const TRIES: usize = 3000;
-const WORK: usize = 4_000_000;
+/// How many arrangements are tried at most, how many placements are looked at until the smallest one is
+/// proved, and how many pairs of buffers are looked at for each.
+const TRIES: usize = 1000;
+const PLACEMENTS: usize = 20_000;
+const WORK: usize = 2_000_000;
 
 impl Packing {
     /// Adds a buffer of so many elements.
@@ -36,14 +38,16 @@ impl Packing {
         self.apart[other].push((one, forbidden));
     }
 
-    /// An offset for each buffer, and the length of it all.
+    /// An offset for each buffer, and the length of it all: the smallest that is found.
     ///
-    /// Buffers are placed one after the other, each as low as it may; the search is for the order.
-    /// It starts with the largest first, and goes on by moving some, the same every time.
+    /// Buffers are placed one after the other, each as low as it may; the search is for the order. It
+    /// begins with the largest first and goes on by moving some, the same every time. What is found so
+    /// is the bound for a search through all placements, buffers in the order of their offsets, which
+    /// ends with the smallest one unless there are too many.
     pub fn search(&self) -> (Vec<usize>, usize) {
         let mut order = self.largest_first();
         let mut best = self.place(&order);
-        let bound = self.lens.iter().max().copied().unwrap_or(0);
+        let bound = self.bound();
         // xorshift64
         let mut state = 0x9e37_79b9_7f4a_7c15u64;
         let mut random = |below: usize| {
@@ -55,7 +59,7 @@ impl Packing {
         let pairs = self.apart.iter().map(Vec::len).sum::<usize>() + order.len();
         for _ in 0..TRIES.min(WORK / pairs.max(1)) {
             if best.1 <= bound {
-                break;
+                return best;
             }
             let mut other = order.clone();
             for _ in 0..1 + random(3) {
@@ -68,7 +72,40 @@ impl Packing {
                 best = found;
             }
         }
-        best
+        let mut placements = Placements {
+            packing: self,
+            left: PLACEMENTS.min(WORK / pairs.max(1)),
+            offsets: vec![None; self.lens.len()],
+            bound,
+            best,
+        };
+        placements.visit(0, 0);
+        placements.best
+    }
+
+    /// What no packing is shorter than: buffers that must all lie apart, one behind the other.
+    fn bound(&self) -> usize {
+        let lies_apart = |one: usize, other: usize| {
+            let whole = (-(self.lens[other] as i64), self.lens[one] as i64);
+            let ranges = self.apart[other].iter().find(|(i, _)| *i == one);
+            ranges
+                .is_some_and(|(_, ranges)| ranges.iter().any(|r| r.0 <= whole.0 && whole.1 <= r.1))
+        };
+        let largest_first = self.largest_first();
+        let from = |&first: &usize| {
+            let mut stack = vec![first];
+            for &other in &largest_first {
+                if other != first && stack.iter().all(|&one| lies_apart(one, other)) {
+                    stack.push(other);
+                }
+            }
+            // All but the topmost end at a multiple of the step.
+            let ends = stack.iter().map(|&i| self.lens[i].next_multiple_of(self.step));
+            let slack =
+                stack.iter().map(|&i| self.lens[i].next_multiple_of(self.step) - self.lens[i]);
+            ends.sum::<usize>() - slack.max().unwrap_or(0)
+        };
+        largest_first.iter().map(from).max().unwrap_or(0)
     }
 
     /// An offset for each buffer, the largest placed first, and the length of it all.
@@ -88,30 +125,82 @@ impl Packing {
         let mut len = 0;
         let mut forbidden: Ranges = Vec::new();
         for &i in order {
-            forbidden.clear();
-            for (j, ranges) in &self.apart[i] {
-                if let Some(at) = offsets[*j] {
-                    forbidden.extend(ranges.iter().map(|(from, to)| (at + from, at + to)));
-                }
-            }
-            forbidden.sort_unstable();
-            let mut at = 0i64;
-            loop {
-                let before = at;
-                for &(from, to) in &forbidden {
-                    if from < at && at < to {
-                        at = (to as usize).next_multiple_of(self.step) as i64;
-                    }
-                }
-                if at == before {
-                    break;
-                }
-            }
+            let at = self.lowest(i, &offsets, 0, &mut forbidden);
             offsets[i] = Some(at);
             len = len.max(at as usize + self.lens[i]);
         }
-        let offset = |at: Option<i64>| at.expect("all are placed") as usize;
-        (offsets.into_iter().map(offset).collect(), len)
+        (placed(&offsets), len)
+    }
+
+    /// The lowest offset from `floor` on where a buffer may lie among those that are placed; `space` is
+    /// room for work.
+    fn lowest(&self, i: usize, offsets: &[Option<i64>], floor: i64, space: &mut Ranges) -> i64 {
+        space.clear();
+        for (j, ranges) in &self.apart[i] {
+            if let Some(at) = offsets[*j] {
+                space.extend(ranges.iter().map(|(from, to)| (at + from, at + to)));
+            }
+        }
+        space.sort_unstable();
+        let mut at = floor;
+        loop {
+            let before = at;
+            for &(from, to) in &*space {
+                if from < at && at < to {
+                    at = (to as usize).next_multiple_of(self.step) as i64;
+                }
+            }
+            if at == before {
+                return at;
+            }
+        }
+    }
+}
+
+fn placed(offsets: &[Option<i64>]) -> Vec<usize> {
+    offsets.iter().map(|at| at.expect("all are placed") as usize).collect()
+}
+
+/// A search through all placements.
+struct Placements<'a> {
+    packing: &'a Packing,
+    /// How many may still be looked at.
+    left: usize,
+    offsets: Vec<Option<i64>>,
+    bound: usize,
+    best: (Vec<usize>, usize),
+}
+
+impl Placements<'_> {
+    /// Places those that aren't yet, none below `floor`; those that are end at `len`.
+    fn visit(&mut self, floor: i64, len: usize) {
+        let mut space = Ranges::new();
+        // Where each would lie, and where it would end.
+        let mut next: Vec<(i64, usize, usize)> = Vec::new();
+        for i in 0..self.offsets.len() {
+            if self.offsets[i].is_none() {
+                let at = self.packing.lowest(i, &self.offsets, floor, &mut space);
+                let end = at as usize + self.packing.lens[i];
+                if end >= self.best.1 {
+                    return;
+                }
+                next.push((at, usize::MAX - end, i));
+            }
+        }
+        if next.is_empty() {
+            self.best = (placed(&self.offsets), len);
+            return;
+        }
+        next.sort_unstable();
+        for (at, end, i) in next {
+            if self.left == 0 || self.best.1 <= self.bound {
+                return;
+            }
+            self.left -= 1;
+            self.offsets[i] = Some(at);
+            self.visit(at, len.max(usize::MAX - end));
+            self.offsets[i] = None;
+        }
     }
 }
 

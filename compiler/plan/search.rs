@@ -43,6 +43,13 @@ struct Short {
     flash: usize,
 }
 
+impl Solution {
+    /// Whether it comes nearer to what fits than another one, or takes less memory.
+    pub fn is_smaller(&self, other: &Solution) -> bool {
+        (self.short, self.program.ram()) < (other.short, other.program.ram())
+    }
+}
+
 /// The best whole for a graph on a core, or the one that comes nearest to fitting.
 pub fn run(graph: &Graph, target: &Target, prefer: Prefer) -> Solution {
     let mut finder = Finder::new(graph, target);
