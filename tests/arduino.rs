@@ -2,6 +2,9 @@
 //! example sketch runs on an emulated board and prints what the model computes.
 
 #[allow(dead_code)]
+#[path = "support/extent.rs"]
+mod extent;
+#[allow(dead_code)]
 #[path = "support/firmware.rs"]
 mod firmware;
 #[allow(dead_code)]
@@ -23,11 +26,11 @@ const WARNINGS: [&str; 3] = ["-Wall", "-Wextra", "-Werror"];
 #[test]
 fn the_sketch_runs_the_model() {
     if let Some(missing) = firmware::missing("cortex-m4", Lang::C) {
-        return eprintln!("left out: Arduino libraries, for want of {missing}");
+        return extent::left_out(&format!("Arduino libraries, for want of {missing}"));
     }
     let cpp = "arm-none-eabi-g++";
     if !Command::new(cpp).arg("--version").output().is_ok_and(|output| output.status.success()) {
-        return eprintln!("left out: Arduino libraries, for want of {cpp}");
+        return extent::left_out(&format!("Arduino libraries, for want of {cpp}"));
     }
     let stubs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/arduino");
     // Codes, real numbers and unsigned codes at the border.

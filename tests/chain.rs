@@ -2,6 +2,9 @@
 //! each link of the chain from a model file to code: the graph as imported, after each pass, and
 //! the loop IR.
 
+#[allow(dead_code)]
+#[path = "support/extent.rs"]
+mod extent;
 #[path = "support/golden.rs"]
 mod golden;
 #[path = "support/parallel.rs"]

@@ -1,5 +1,8 @@
 //! The program as its users run it: output, messages, exit codes, and what happens to files.
 
+#[allow(dead_code)]
+#[path = "support/extent.rs"]
+mod extent;
 #[path = "support/model_builder.rs"]
 mod model_builder;
 
@@ -262,7 +265,7 @@ fn a_model_that_may_not_be_read() {
     let model = folder.model("digits_conv");
     fs::set_permissions(&model, fs::Permissions::from_mode(0o0)).unwrap();
     if fs::read(&model).is_ok() {
-        return eprintln!("this user may read everything; left out");
+        return extent::left_out("a model that may not be read, as this user may read everything");
     }
     let output = tflc(&folder, line("digits_conv.tflite --target host -o out.rs"));
     fails(output, 2, &["digits_conv.tflite can't be read: ", "ermission denied"]);
@@ -438,7 +441,7 @@ fn names_of_every_kind() {
     for name in names {
         let name = OsStr::from_bytes(name);
         if fs::write(folder.path(name), &bytes).is_err() {
-            eprintln!("{name:?} is no name for a file here; left out");
+            extent::left_out(&format!("{name:?}, which is no name for a file here"));
             continue;
         }
         let arguments = ["--target", "host", "-o", "out.rs", "--"].map(OsStr::new);

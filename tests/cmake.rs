@@ -1,5 +1,9 @@
 //! Real CMake builds through `cmake/tflc.cmake`: for this machine, and with a cross compiler.
 
+#[allow(dead_code)]
+#[path = "support/extent.rs"]
+mod extent;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -39,7 +43,7 @@ fn runs(folder: &Path) {
 #[test]
 fn builds_for_this_machine() {
     if !there("cmake") {
-        return println!("left out: cmake isn't installed");
+        return extent::left_out("builds with CMake, for want of cmake");
     }
     let folder = build("", "host", &[]);
     runs(&folder);
@@ -54,7 +58,7 @@ fn builds_for_this_machine() {
 #[test]
 fn builds_in_other_build_systems() {
     if !there("cmake") {
-        return println!("left out: cmake isn't installed");
+        return extent::left_out("builds with CMake, for want of cmake");
     }
     for (project, flag) in [("esp-idf", "-DTHE_CHIP"), ("zephyr", "core.h")] {
         let folder = build(project, "host", &[]);
@@ -69,7 +73,9 @@ fn builds_in_other_build_systems() {
 #[test]
 fn builds_for_a_cortex_m4() {
     if !there("cmake") || !there("arm-none-eabi-gcc") {
-        return println!("left out: cmake or arm-none-eabi-gcc isn't installed");
+        return extent::left_out(
+            "builds with CMake for a Cortex-M4, for want of cmake or arm-none-eabi-gcc",
+        );
     }
     let toolchain = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cmake/cortex-m4.cmake");
     build("", "cortex-m4", &[format!("-DCMAKE_TOOLCHAIN_FILE={}", toolchain.display())]);

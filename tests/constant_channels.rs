@@ -1,6 +1,9 @@
 //! Channels that are the same code everywhere are not computed: how much of a network goes, and that
 //! what is left is exact.
 
+#[allow(dead_code)]
+#[path = "support/extent.rs"]
+mod extent;
 #[path = "support/model_builder.rs"]
 mod model_builder;
 
@@ -20,7 +23,7 @@ fn visual_wake_words_loses_what_it_must() {
     // That it stays exact is seen with all the other models' golden outputs.
     match std::fs::read(path) {
         Ok(bytes) => drop(lose(&frontend::import(&bytes).expect("is supported"), 49, 80)),
-        Err(_) => eprintln!("vww_96_int8.tflite is not there; it is left out"),
+        Err(_) => extent::left_out("vww_96_int8.tflite, which is not there"),
     }
 }
 

@@ -3,11 +3,15 @@
 //! a slowdown shows in a diff.
 //!
 //! With the compilers that the file names, figures must be the same; with others, they may be off by
-//! 2 %. By default, this repository's models are measured on a Cortex-M4. `UPDATE_COSTS=1` measures
-//! all models there, a minute's work, and writes the file instead; `TFLC_FIRMWARE=all` takes every
-//! core, for a quarter of an hour. Rows that aren't measured stay as they are: those whose model or
-//! tools aren't there are named on stderr.
+//! 2 %. By default, this repository's models are measured on a Cortex-M4; with `TFLC_TESTS=all`, all
+//! models there and this repository's on every core. `UPDATE_COSTS=1` measures all models there, a
+//! minute's work, and writes the file instead; with both, all models on every core, for a quarter of
+//! an hour. Rows that aren't measured stay as they are: those whose model or tools aren't there are
+//! said to be left out.
 
+#[allow(dead_code)]
+#[path = "support/extent.rs"]
+mod extent;
 #[allow(dead_code)]
 #[path = "support/firmware.rs"]
 mod firmware;
@@ -23,6 +27,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use extent::left_out;
 use firmware::Lang;
 use golden::Model;
 use tflc::target::Target;
@@ -56,12 +61,17 @@ type Figures = [u64; 5];
 #[test]
 fn costs_are_as_listed() {
     let update = std::env::var_os("UPDATE_COSTS").is_some();
-    let all = std::env::var("TFLC_FIRMWARE").is_ok_and(|value| value == "all");
+    let all = extent::all();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/costs/costs.md");
     let text = fs::read_to_string(&path).unwrap_or_default();
     let listed = parse(&text);
 
     let mut models = golden::models("tests/models");
+    if !all {
+        left_out("costs on other cores than the Cortex-M4, and those of ../shared/models");
+    } else if !update {
+        left_out("costs of ../shared/models on other cores than the Cortex-M4");
+    }
     if update || all {
         let mut shared = golden::models("../shared/models");
         // Not the random ones in the folders below.
@@ -69,37 +79,37 @@ fn costs_are_as_listed() {
         models.append(&mut shared);
     }
     let mut jobs = Vec::new();
-    let mut left_out = BTreeMap::new();
+    let mut wanting = BTreeMap::new();
     for (target, &name) in TARGETS.iter().enumerate() {
         for (lang, word) in [(Lang::Rust, "Rust"), (Lang::C, "C")] {
             if !all && name != "cortex-m4" {
                 continue;
             }
             match firmware::missing(name, lang) {
-                Some(missing) => drop(left_out.insert(format!("{name} in {word}"), missing)),
+                Some(missing) => drop(wanting.insert(format!("{name} in {word}"), missing)),
                 None => jobs.push((target, word)),
             }
         }
     }
-    for (what, missing) in &left_out {
-        eprintln!("left out: {what}, for want of {missing}");
+    for (what, missing) in &wanting {
+        left_out(&format!("costs on {what}, for want of {missing}"));
     }
 
     // tests/relu_after_qat.rs measures these.
     let models: Vec<Model> =
         models.into_iter().filter(|model| !model.name.contains("/qat/")).collect();
 
-    // The programs with no model first, which all others are compared with.
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("costs");
     drop(fs::remove_dir_all(&folder));
     fs::create_dir_all(&folder).expect("can be made");
-    let smallest = models.iter().min_by_key(|model| model.bytes().len()).expect("own models");
-    let first = parallel::map(&jobs, |&(target, word)| measure(&folder, smallest, target, word));
-    let rest: Vec<_> = models.iter().filter(|model| model.name != smallest.name).collect();
-    let rest: Vec<_> =
-        rest.iter().flat_map(|model| jobs.iter().map(move |&(t, w)| (*model, t, w))).collect();
-    let rest = parallel::map(&rest, |&(model, target, word)| measure(&folder, model, target, word));
-    let found: BTreeMap<Key, Figures> = first.into_iter().chain(rest).collect();
+    let mut measured: Vec<_> =
+        models.iter().flat_map(|model| jobs.iter().map(move |&(t, w)| (model, t, w))).collect();
+    measured.retain(|(model, target, _)| {
+        update || model.name.starts_with("tests/") || TARGETS[*target] == "cortex-m4"
+    });
+    let found =
+        parallel::map(&measured, |&(model, target, word)| measure(&folder, model, target, word));
+    let found: BTreeMap<Key, Figures> = found.into_iter().collect();
     fs::remove_dir_all(&folder).expect("can be deleted");
 
     let compilers = compilers(&jobs);
@@ -142,7 +152,7 @@ fn costs_are_as_listed() {
     assert!(
         differences.is_empty(),
         "{} is not what is measured now; look at the difference after\n    \
-         UPDATE_COSTS=1 cargo test --test costs    (all cores: TFLC_FIRMWARE=all before it)\n{}",
+         UPDATE_COSTS=1 cargo test --test costs    (all cores: TFLC_TESTS=all before it)\n{}",
         path.display(),
         differences.join("\n")
     );
@@ -153,13 +163,10 @@ fn costs_are_as_listed() {
 fn counter_agrees_with_the_shared_one() {
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/tools/cycles/measure");
     if !shared.exists() {
-        return eprintln!(
-            "left out: the comparison of the two counters, for want of {}",
-            shared.display()
-        );
+        return left_out("the comparison of the two counters, for want of the other one");
     }
     if let Some(missing) = firmware::missing("cortex-m4", Lang::C) {
-        return eprintln!("left out: the comparison of the two counters, for want of {missing}");
+        return left_out(&format!("the comparison of the two counters, for want of {missing}"));
     }
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("counters");
     fs::create_dir_all(&folder).expect("can be made");
@@ -207,8 +214,7 @@ fn measure(folder: &Path, model: &Model, target: usize, word: &'static str) -> (
     let line = run(firmware::script("measure.sh")
         .args([&model.path, Path::new(name), Path::new(&word.to_lowercase())])
         .env("TFLC", env!("CARGO_BIN_EXE_tflc"))
-        .env("CASE", &file)
-        .env("EMPTY", folder.join(format!("empty-{name}-{word}"))));
+        .env("CASE", &file));
     let figures = ["insns", "cycles", "flash", "ram", "stack"].map(|what| field(&line, what));
     let modelled = MODELLED.contains(&name);
     let figures =
@@ -274,7 +280,7 @@ fn page(rows: &BTreeMap<Key, Figures>, compilers: &BTreeSet<(&'static str, Strin
         "# What generated code costs\n\n\
          Measured on emulated cores by `cargo test --test costs`, which compares it with this page; \
          `UPDATE_COSTS=1 cargo test --test costs` writes the rows for the Cortex-M4 anew, with \
-         `TFLC_FIRMWARE=all` before it all of them. Built as a firmware would be: \
+         `TFLC_TESTS=all` before it all of them. Built as a firmware would be: \
          opt-level 3 with link time optimization in Rust, -O3 in C.\n\n\
          - cycles: with memory as fast as the core, by the tables in [tests/cycles](../cycles); none for cores \
          whose timing is not published.\n\

@@ -1,7 +1,10 @@
 //! Generated code is exact on emulated cores, in Rust and in C, built as a firmware would be: see
 //! `tests/firmware`. A part of the cores and models by default; all of them with
-//! `TFLC_FIRMWARE=all`. What needs tools that aren't there is left out with a word on stderr.
+//! `TFLC_TESTS=all`. What needs tools that aren't there is left out with a word on stderr.
 
+#[allow(dead_code)]
+#[path = "support/extent.rs"]
+mod extent;
 #[path = "support/firmware.rs"]
 mod firmware;
 #[allow(dead_code)]
@@ -14,6 +17,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
+use extent::left_out;
 use firmware::{file, script, Board, Lang, Loaded};
 
 const K: usize = 1 << 10;
@@ -34,19 +38,22 @@ const BOARDS: [Board; 8] = [
 
 #[test]
 fn models_are_exact_on_every_core() {
-    let all = all();
+    let all = extent::all();
     // Without the rest: one core in Rust, whose library takes half a minute to build where it isn't
     // installed, and the most different ones in C.
     let quick = |board: &Board, lang| match lang {
         Lang::Rust => board.target == "cortex-m4",
         Lang::C => ["microbit", "mps2-an386", "virt"].contains(&board.name),
     };
+    if !all {
+        left_out("models on most other cores, and those in ../shared on any");
+    }
     let folders: &[&str] =
         if all { &["tests/models", "../shared/models"] } else { &["tests/models"] };
     let models: Vec<_> = folders.iter().flat_map(|folder| golden::models(folder)).collect();
     let cases = if all { 6 } else { 3 };
 
-    let mut left_out = BTreeMap::new();
+    let mut wanting = BTreeMap::new();
     let mut programs = Vec::new();
     let targets: Vec<&str> = BOARDS.iter().map(|board| board.target).collect();
     let loaded = parallel::map(&targets, |target| -> Vec<Loaded> {
@@ -59,7 +66,7 @@ fn models_are_exact_on_every_core() {
                 continue;
             }
             if let Some(missing) = firmware::missing(board.target, lang) {
-                left_out.insert(format!("{} in {lang:?}", board.target), missing);
+                wanting.insert(format!("{} in {lang:?}", board.target), missing);
                 continue;
             }
             let (groups, _) = firmware::fit(board, models);
@@ -70,8 +77,8 @@ fn models_are_exact_on_every_core() {
             }
         }
     }
-    for (what, missing) in left_out {
-        eprintln!("left out: {what}, for want of {missing}");
+    for (what, missing) in wanting {
+        left_out(&format!("models on {what}, for want of {missing}"));
     }
 
     // The longest first, so that no core is left idle in the end.
@@ -120,7 +127,7 @@ fn examples_run() {
     ] {
         let target = "cortex-m4";
         if let Some(missing) = firmware::missing(target, lang) {
-            eprintln!("left out: the example in {lang:?} for {target}, for want of {missing}");
+            left_out(&format!("the example in {lang:?} for {target}, for want of {missing}"));
             continue;
         }
         let program = folder.join(format!("{lang:?}-{target}.elf"));
@@ -134,13 +141,13 @@ fn examples_run() {
 /// What the README says, on a copy of the folder.
 #[test]
 fn examples_build_with_cargo_and_make() {
-    if !all() {
-        return;
+    if !extent::all() {
+        return left_out("the examples built with cargo and make");
     }
     if let Some(missing) = firmware::missing("cortex-m4", Lang::C)
         .or_else(|| firmware::missing("cortex-m4", Lang::Rust))
     {
-        return eprintln!("left out: the example in C, for want of {missing}");
+        return left_out(&format!("the example in C, for want of {missing}"));
     }
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("copied");
     std::fs::create_dir_all(&folder).expect("can be made");
@@ -158,10 +165,6 @@ fn examples_build_with_cargo_and_make() {
         .env("CARGO_TARGET_DIR", folder.join("target"));
     let words = succeed(&mut cargo);
     assert!(words.ends_with("It is a 3.\n"), "{words}");
-}
-
-fn all() -> bool {
-    std::env::var("TFLC_FIRMWARE").is_ok_and(|value| value == "all")
 }
 
 /// What a command that succeeds prints: semihosting goes to stderr.

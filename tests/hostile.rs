@@ -1,10 +1,13 @@
 //! Damaged model files: whatever the bytes are, the answer is code or a list of problems, soon and
 //! without much memory.
 //!
-//! `TFLC_HOSTILE_MODELS` says how many damaged files, `TFLC_HOSTILE_SEED` with which seed they
-//! begin. Half are files with damaged bytes, half are descriptions with damaged fields, so that the
-//! damage gets past the reader.
+//! Of the damaged files, nearly half have damaged bytes; the others are made of descriptions with damaged
+//! fields, so that the damage gets past the reader. `tests/support/extent.rs` says how many there are and how
+//! more are tried.
 
+#[allow(dead_code)]
+#[path = "support/extent.rs"]
+mod extent;
 #[allow(dead_code, reason = "only the files are of use here")]
 #[path = "support/golden.rs"]
 mod golden;
@@ -35,8 +38,8 @@ use tflc::ops::{DType, Value};
 use tflc::target::Target;
 use tflc::{ir, Compiled, Options as CompileOptions};
 
-/// How many damaged files are tried.
-const MODELS: u64 = 24_000;
+/// How many damaged files are tried, and how many with everything.
+const FILES: (u64, u64) = (8000, 24_000);
 /// How long a processor may be busy with one, in seconds.
 const MAX_SECONDS: f64 = 2.0;
 /// How much memory one may take, in bytes.
@@ -64,11 +67,8 @@ struct Trial {
 
 #[test]
 fn damaged_files_are_compiled_or_refused() {
-    let number =
-        |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    let first = number("TFLC_HOSTILE_SEED").unwrap_or(0);
-    let count = number("TFLC_HOSTILE_MODELS").unwrap_or(MODELS);
-    let seeds: Vec<u64> = (first..first + count).collect();
+    let seeds = extent::seeds("damaged files", FILES.0, FILES.1);
+    let count = seeds.len();
 
     let sound = Sound::new();
     let options = options();
@@ -103,11 +103,18 @@ fn damaged_files_are_compiled_or_refused() {
         let shown = failures.iter().take(30).cloned().collect::<Vec<_>>().join("\n");
         panic!("{} of {count} damaged files:\n{shown}", failures.len());
     }
-    if count >= MODELS {
+    if extent::chosen_seeds().is_none() {
+        for (how, _) in FIELDS {
+            let any = outcomes.keys().any(|(kind, _)| kind == how);
+            assert!(any, "no damage of the kind '{how}'");
+        }
         for outcome in [Outcome::Refused, Outcome::Run] {
             let total: usize =
                 outcomes.iter().filter(|((_, o), _)| *o == outcome).map(|(_, n)| n).sum();
-            assert!(total > 1000, "{outcome:?}: {total}; the damage is too great or too small");
+            assert!(
+                total > count / 24,
+                "{outcome:?}: {total}; the damage is too great or too small"
+            );
         }
     }
 }

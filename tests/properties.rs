@@ -1,8 +1,11 @@
 //! Random small models through the whole chain: each link gives the bytes of the one before.
 //!
-//! `TFLC_PROPERTY_MODELS` says how many models, `TFLC_PROPERTY_SEED` with which seed they begin. A
-//! failure is first made as small as possible, then told with its seed.
+//! A failure is first made as small as possible, then told with its seed. `tests/support/extent.rs` says
+//! how more models are drawn.
 
+#[allow(dead_code)]
+#[path = "support/extent.rs"]
+mod extent;
 #[path = "support/model_builder.rs"]
 mod model_builder;
 #[path = "support/parallel.rs"]
@@ -13,7 +16,6 @@ mod quiet;
 mod random_model;
 
 use std::collections::BTreeMap;
-use std::env;
 
 use model_builder::ModelSpec;
 use random_model::Rng;
@@ -24,8 +26,8 @@ use tflc::ops::{DType, Value};
 use tflc::target::Target;
 use tflc::{harness, passes, plan};
 
-/// How many models are drawn.
-const MODELS: u64 = 1500;
+/// How many models are drawn, and how many with everything.
+const MODELS: (u64, u64) = (1000, 1500);
 
 /// Each operator that the models must hold, under TFLite's name.
 const OPERATORS: &[&str] = &[
@@ -87,11 +89,8 @@ struct Failure {
 
 #[test]
 fn random_models_keep_their_bytes() {
-    let number =
-        |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    let first = number("TFLC_PROPERTY_SEED").unwrap_or(0);
-    let count = number("TFLC_PROPERTY_MODELS").unwrap_or(MODELS);
-    let seeds: Vec<u64> = (first..first + count).collect();
+    let seeds = extent::seeds("random models", MODELS.0, MODELS.1);
+    let count = seeds.len();
 
     let targets = TARGETS.map(|name| Target::find(name).expect("is there"));
     let results = parallel::map(&seeds, |&seed| {
@@ -125,9 +124,8 @@ fn random_models_keep_their_bytes() {
         let all: Vec<&str> = failures.iter().filter_map(|failure| failure.lines().next()).collect();
         panic!("{} of {count} models fail:\n{}\n\n{shown}", failures.len(), all.join("\n"));
     }
-    // Few models, from an environment variable, needn't hold everything.
-    if count >= 500 {
-        let rare = |counts: &Counts, name: &str| counts.get(name).is_none_or(|&n| n < 15);
+    if extent::chosen_seeds().is_none() {
+        let rare = |counts: &Counts, name: &str| counts.get(name).is_none_or(|&n| n < count / 100);
         let missing: Vec<_> = OPERATORS.iter().filter(|name| rare(&drawn, name)).collect();
         assert!(missing.is_empty(), "too few of {missing:?}");
         // What is left of these is another operator.
@@ -269,6 +267,7 @@ fn explain(seed: u64, spec: &ModelSpec, failure: &Failure) -> String {
     let Failure { link, what } = failure;
     format!(
         "seed {seed} breaks at {link}: {what}\nsmallest model that does:\n{graph}\
-         try again: TFLC_PROPERTY_SEED={seed} TFLC_PROPERTY_MODELS=1 cargo test --test properties"
+         try again: TFLC_SEEDS={seed}..{} cargo test --test properties",
+        seed + 1
     )
 }

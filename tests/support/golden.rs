@@ -7,6 +7,8 @@ use serde_json::Value as Json;
 use tflc::ir::Graph;
 use tflc::ops::Value;
 
+use crate::extent::left_out;
+
 /// A model file and the name it is called by in messages.
 pub struct Model {
     /// Its path from the package's folder.
@@ -32,13 +34,13 @@ pub struct Layer {
 }
 
 /// The models in a folder of the package, with the folders under it, in order. A folder that is
-/// not there is named on stderr.
+/// not there is said to be left out.
 pub fn models(folder: &str) -> Vec<Model> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut models = Vec::new();
     collect(&root.join(folder), folder, &mut models);
     if models.is_empty() {
-        eprintln!("{folder} holds no models; its golden cases are left out");
+        left_out(&format!("golden cases of {folder}, which holds no models"));
     }
     models
 }
