@@ -16,7 +16,7 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ("plan", &["ops", "ir", "loop_ir", "kernels", "target"]),
     ("text", &[]),
     ("backend", &["ops", "loop_ir", "text"]),
-    ("report", &["loop_ir", "target", "text", "Compiled", "Options"]),
+    ("report", &["plan", "loop_ir", "target", "text", "Compiled", "Options"]),
     ("harness", &["ops", "ir", "loop_ir", "backend", "Compiled", "Options"]),
 ];
 

@@ -3,6 +3,9 @@
 //! emulated core.
 
 #[allow(dead_code)]
+#[path = "support/extent.rs"]
+mod extent;
+#[allow(dead_code)]
 #[path = "support/firmware.rs"]
 mod firmware;
 #[allow(dead_code)]

@@ -21,8 +21,9 @@ use model_builder::ModelSpec;
 use random_model::Rng;
 use tflc::frontend::{self, schema};
 use tflc::ir::{self, Graph};
-use tflc::loop_ir::{self, Machine, Program};
+use tflc::loop_ir::{self, Access, Arg, Builder, Call, Function, Layer, Machine, Program, Region};
 use tflc::ops::{DType, Value};
+use tflc::report::memory;
 use tflc::target::Target;
 use tflc::{harness, passes, plan};
 
@@ -78,6 +79,8 @@ struct Way {
     lowered: Vec<&'static str>,
     /// The passes that changed something.
     effective: Vec<&'static str>,
+    /// Whether layers were computed a few rows at a time somewhere.
+    striped: bool,
 }
 
 /// Where the chain broke, and how.
@@ -106,18 +109,20 @@ fn random_models_keep_their_bytes() {
 
     let [mut drawn, mut lowered, mut effective] = [(); 3].map(|()| Counts::new());
     let mut failures = Vec::new();
+    let mut striped = 0;
     for result in results {
         match result {
             Ok((names, way)) => {
                 names.into_iter().for_each(|name| *drawn.entry(name).or_default() += 1);
                 way.lowered.into_iter().for_each(|name| *lowered.entry(name).or_default() += 1);
                 way.effective.into_iter().for_each(|name| *effective.entry(name).or_default() += 1);
+                striped += usize::from(way.striped);
             }
             Err(failure) => failures.push(failure),
         }
     }
     println!("{count} models\noperators: {drawn:?}\nbehind the passes: {lowered:?}");
-    println!("passes that changed something: {effective:?}");
+    println!("passes that changed something: {effective:?}\nin stripes: {striped}");
     if !failures.is_empty() {
         // Models fail for the same reason rather than for many: a few tell.
         let shown = failures.iter().take(5).cloned().collect::<Vec<_>>().join("\n\n");
@@ -136,6 +141,7 @@ fn random_models_keep_their_bytes() {
         let passes = passes::pipeline(false).map(|pass| pass.name);
         let missing: Vec<_> = passes.filter(|name| rare(&effective, name)).collect();
         assert!(missing.is_empty(), "too little to do for {missing:?}");
+        assert!(striped > count / 20, "only {striped} models have layers in stripes");
     }
 }
 
@@ -168,21 +174,81 @@ fn follow(spec: &ModelSpec, targets: &[Target]) -> Result<Way, Failure> {
             }
             way.lowered.extend(graph.nodes.iter().map(|node| node.op.kind()));
 
-            *link.borrow_mut() = format!("plan for {}", target.name);
-            let program = plan::program(&graph, target);
-            if programs.contains(&program) {
-                continue;
+            // The RAM that it takes, then less.
+            let mut target = target.clone();
+            let mut all = 0;
+            for budget in [None, Some((3, 4)), Some((1, 2))] {
+                if let Some((part, of)) = budget {
+                    target.memory.ram = Some(all * part / of);
+                }
+                let what = format!("{} with {:?} bytes of RAM", target.name, target.memory.ram);
+                *link.borrow_mut() = format!("plan for {what}");
+                let program = plan::program(&graph, &target);
+                if budget.is_none() {
+                    all = program.ram();
+                }
+                if programs.contains(&program) {
+                    continue;
+                }
+                *link.borrow_mut() = format!("verifier for {what}");
+                loop_ir::verify(&program).map_err(fail)?;
+                *link.borrow_mut() = format!("loop IR for {what}");
+                let mut machine = Machine::new(&program);
+                compare(&cases, &expected, |inputs| machine.run(inputs)).map_err(fail)?;
+                *link.borrow_mut() = format!("liveness for {what}");
+                let canaries = with_canaries(&program);
+                let mut machine = Machine::new(&canaries);
+                compare(&cases[3..], &expected[3..], |inputs| machine.run(inputs)).map_err(fail)?;
+                way.striped |= program.calls.iter().any(|call| !call.layer.part.is_empty());
+                programs.push(program);
             }
-            *link.borrow_mut() = format!("verifier for {}", target.name);
-            loop_ir::verify(&program).map_err(fail)?;
-            *link.borrow_mut() = format!("loop IR for {}", target.name);
-            let mut machine = Machine::new(&program);
-            compare(&cases, &expected, |inputs| machine.run(inputs)).map_err(fail)?;
-            programs.push(program);
         }
         Ok(way)
     })
     .unwrap_or_else(|panic| Err(fail(panic)))
+}
+
+/// The program with a step before each call that writes over all that isn't alive.
+fn with_canaries(program: &Program) -> Program {
+    let lives = memory::lives(program);
+    let mut canaries = Program { calls: Vec::new(), ..program.clone() };
+    for (i, call) in program.calls.iter().enumerate() {
+        for (index, memory) in program.memories.iter().enumerate() {
+            let size = memory.dtype.size();
+            let mut alive = vec![false; memory.len];
+            for life in lives.iter().filter(|life| life.memory == index) {
+                if life.written.is_none_or(|from| from < i) && life.read.is_none_or(|to| to >= i) {
+                    alive[life.offset / size..(life.offset + life.bytes) / size].fill(true);
+                }
+            }
+            let mut from = 0;
+            while from < alive.len() {
+                let len = alive[from..].iter().take_while(|other| **other == alive[from]).count();
+                if !alive[from] && memory.dtype != DType::F32 {
+                    let region = Region { memory: index, offset: from, len };
+                    canaries.calls.push(write_over(&mut canaries.functions, memory.dtype, region));
+                }
+                from += len;
+            }
+        }
+        canaries.calls.push(call.clone());
+    }
+    canaries
+}
+
+fn write_over(functions: &mut Vec<Function>, dtype: DType, region: Region) -> Call {
+    let mut code = Builder::default();
+    let dead = code.param("dead", dtype, region.len, Access::Write);
+    code.repeat("i", 0usize, region.len, |code, i| {
+        code.store(dead, i, if dtype == DType::Bool { 1 } else { 85 })
+    });
+    functions.push(code.finish("canaries".into(), Vec::new()));
+    Call {
+        function: functions.len() - 1,
+        args: vec![Arg::Region(region)],
+        scalars: Vec::new(),
+        layer: Layer::default(),
+    }
 }
 
 fn compare(

@@ -112,10 +112,7 @@ impl Schedule {
                 sums = Some(self.add_sums(graph, pooling, part, sums, in_words(rows)));
                 continue;
             }
-            let mut node = Node {
-                op: on_rows(&source.op, &event.rows, height(graph, source.inputs[0])),
-                ..source.clone()
-            };
+            let mut node = Node { op: on_rows(graph, source, &event.rows), ..source.clone() };
             for (operand, rows) in node.inputs.iter_mut().zip(&event.operands) {
                 if let Some(rows) = rows {
                     *operand = self.part(graph, &lines, *operand, rows);
@@ -428,10 +425,6 @@ fn rows(ty: &TensorType) -> Option<usize> {
     }
 }
 
-fn height(graph: &Graph, id: TensorId) -> usize {
-    rows(&graph.tensors[id].ty).expect("it has rows")
-}
-
 /// The elements of a row.
 fn row(ty: &TensorType) -> usize {
     ty.shape[2] * ty.shape[3]
@@ -461,7 +454,9 @@ fn read(graph: &Graph, node: &Node, of: Range<usize>) -> Option<Vec<Option<Range
     for (i, &id) in node.inputs.iter().enumerate() {
         let tensor = &graph.tensors[id];
         operands.push(match (tensor.constant.is_some(), window(&node.op)) {
-            (true, _) => None,
+            // Weights; of other constants, each row is its own.
+            (true, Some(_)) if !residual || i + 1 < node.inputs.len() => None,
+            (true, None) if has_no_rows(&tensor.ty) => None,
             (false, Some(window)) if i == 0 => {
                 let range = taps(window, &of, rows(&tensor.ty)?);
                 Some(range).filter(|range| !range.is_empty()).map(Some)?
@@ -475,6 +470,11 @@ fn read(graph: &Graph, node: &Node, of: Range<usize>) -> Option<Vec<Option<Range
     (by_element || window(&node.op).is_some()).then_some(operands)
 }
 
+/// Whether a constant is the same for all rows of what it is broadcast to.
+fn has_no_rows(ty: &TensorType) -> bool {
+    ty.shape.iter().rev().nth(2).is_none_or(|&rows| rows == 1)
+}
+
 /// The rows of an operand of so many that a window reads for some rows of results.
 fn taps(window: &Window, of: &Range<usize>, height: usize) -> Range<usize> {
     let top = window.padding.top;
@@ -482,10 +482,10 @@ fn taps(window: &Window, of: &Range<usize>, height: usize) -> Range<usize> {
     (of.start * window.stride[0]).saturating_sub(top)..end.saturating_sub(top).min(height)
 }
 
-/// The operator for some rows of its result: of what lies around the operand, only what these rows
-/// reach.
-fn on_rows(op: &Op, of: &Range<usize>, height: usize) -> Op {
-    let mut op = op.clone();
+/// A node's operator for some rows of its result: of what lies around the operand, only what these
+/// rows reach.
+fn on_rows(graph: &Graph, node: &Node, of: &Range<usize>) -> Op {
+    let mut op = node.op.clone();
     let window = match &mut op {
         Op::Conv2d(op) => &mut op.window,
         Op::DepthwiseConv2d(op) => &mut op.window,
@@ -493,6 +493,7 @@ fn on_rows(op: &Op, of: &Range<usize>, height: usize) -> Op {
         Op::MaxPool2d(op) => &mut op.window,
         _ => return op,
     };
+    let height = rows(&graph.tensors[node.inputs[0]].ty).expect("windows slide over rows");
     let end = (of.end - 1) * window.stride[0] + (window.size[0] - 1) * window.dilation[0] + 1;
     let padding = &mut window.padding;
     (padding.top, padding.bottom) = (

@@ -72,11 +72,14 @@ pub fn lives(program: &Program) -> Vec<Life> {
     let mut lives: Vec<(Region, Life)> = (program.inputs.iter())
         .map(|input| (input.region, life(input.region, &input.name, Kind::Input, None)))
         .collect();
-    // The latest value in a place is the one that a read of it means.
+    // The latest value in a place is the one that a read of it means; rows may be several values.
     let read = |lives: &mut Vec<(Region, Life)>, region: Region, by: Option<usize>| {
-        let last = lives.iter_mut().rev().find(|(place, _)| place.overlaps(region));
-        if let Some((_, life)) = last {
-            life.read = by;
+        let mut open = vec![region];
+        for (place, life) in lives.iter_mut().rev() {
+            if open.iter().any(|open| place.overlaps(*open)) {
+                life.read = by;
+                open = open.into_iter().flat_map(|open| without(open, *place)).collect();
+            }
         }
     };
     for (i, call) in program.calls.iter().enumerate() {
@@ -97,6 +100,18 @@ pub fn lives(program: &Program) -> Vec<Life> {
         read(&mut lives, output.region, None);
     }
     lives.into_iter().map(|(_, life)| life).collect()
+}
+
+/// What remains of a region beside another one.
+fn without(region: Region, other: Region) -> Vec<Region> {
+    if !region.overlaps(other) {
+        return vec![region];
+    }
+    let end = region.offset + region.len;
+    let part =
+        |from: usize, to: usize| Region { offset: from, len: to.saturating_sub(from), ..region };
+    let parts = [part(region.offset, other.offset), part(other.offset + other.len, end)];
+    parts.into_iter().filter(|part| part.len > 0).collect()
 }
 
 /// The parameters that are memory, with their positions.
