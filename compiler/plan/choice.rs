@@ -19,6 +19,9 @@ use crate::kernels::{Binding, Layer, Recipe};
 use crate::loop_ir::assembly::Routine;
 use crate::target::Target;
 
+/// A loop nest is taken to cost as much more than it is estimated to: compilers may do worse.
+const DOUBT: u64 = 4;
+
 /// How to compute one node, and what that costs.
 pub struct Priced {
     /// The recipe.
@@ -110,7 +113,7 @@ impl Priced {
             _ => {
                 let function = lowering.code.finish(String::new(), Vec::new());
                 let cost = cost::loops(&function, &[], target);
-                (cost.cycles, cost.code as usize)
+                (cost.cycles + cost.cycles / DOUBT, cost.code as usize)
             }
         };
         Priced { recipe, cycles, code, constants }

@@ -158,16 +158,18 @@ fn fit(
     let ways = finder.ways(&schedule);
     let trial = Trial { graph, schedule: &schedule, ways: &ways, target, prefer };
     let mut given_up = BTreeSet::new();
-    let first = trial.within(&given_up);
-    let mut draft = first.clone();
+    let mut draft = trial.within(&given_up);
+    let mut nearest = draft.clone();
     while draft.short.ram > 0 {
         let Some(way) = trial.least_missed(&draft, &given_up) else { break };
         given_up.insert(way);
         draft = trial.within(&given_up);
+        if (draft.short, draft.cycles) < (nearest.short, nearest.cycles) {
+            nearest = draft.clone();
+        }
     }
     if draft.short.ram > 0 {
-        // All that was given up is of no use.
-        draft = first;
+        draft = nearest;
     } else {
         // What was given up first may not have been what counted.
         for way in given_up.clone() {
