@@ -103,6 +103,24 @@ static inline int32_t tflc_requantize_down(int32_t x, int32_t multiplier, int32_
     return (halves >> 1) + (halves & 1);
 }
 
+/* tflc_requantize_down for cores without a 64-bit product: from products of halves. */
+static inline int32_t tflc_requantize_down_by_halves(
+    int32_t x, int32_t multiplier, int32_t right_shift)
+{
+    const int32_t x_high = x >> 16, x_low = x & 0xffff;
+    const int32_t m_high = multiplier >> 16, m_low = multiplier & 0xffff;
+    const int32_t low = (int32_t)(((uint32_t)x_low * (uint32_t)m_low) >> 16);
+    /* The product is x_high * m_high * 2^32 + first * 2^16 + x_high * m_low * 2^16, rounded down to
+     * a multiple of 2^16, on which no result depends; no sum of these leaves 32 bits. */
+    const int32_t first = x_low * m_high + low;
+    const int32_t second = x_high * m_low + (first & 0xffff);
+    const int32_t whole = x_high * m_high + (first >> 16);
+    const int32_t high = tflc_wrapping_add(tflc_shift_left(whole, 1), (second + 0x4000) >> 15);
+    /* One less where negative: ties then round away from zero. */
+    const int32_t halves = (high + (high >> 31)) >> (right_shift - 1);
+    return (halves >> 1) + (halves & 1);
+}
+
 /* sum / count rounded to nearest, ties away from zero; 0 for a count of 0. */
 static inline int32_t tflc_divide_rounded(int32_t sum, int32_t count)
 {

@@ -97,6 +97,7 @@ mod tests {
             RoundingShiftRight,
             Requantize,
             RequantizeDown,
+            RequantizeDownByHalves,
             DivideRounded,
             LeadingZeros,
             Reciprocal,

@@ -1,10 +1,11 @@
 //! DEPTHWISE_CONV_2D: for each pixel, up to four channels at a time. Where all taps of a row are
 //! inside, they are written out; borders loop over the taps that are.
 
+use super::blocks::{Block, Blocks};
 use super::epilogue::EpilogueCode;
 use super::weights::{Offsets, Products};
 use super::window::Axis;
-use crate::kernels::{blocks, Lowering};
+use crate::kernels::Lowering;
 use crate::loop_ir::{load, Builder, Expr, Place, Var};
 use crate::ops::DepthwiseConv2d;
 
@@ -48,7 +49,9 @@ pub fn lower(lowering: &mut Lowering, op: &DepthwiseConv2d) {
             let (ky_from, ky_to) = rows.clip(code, "ky", &y);
             let line = Line { image: &image, y: &y, ky: (&ky_from, &ky_to) };
             let unroll = filter[2] <= UNROLLED_TAPS;
-            columns.each(code, unroll, |code, x, border| nest.pixel(code, &line, x, border));
+            columns.each(code, unroll, (1, nest.again), |code, x, inside| {
+                nest.pixel(code, &line, x, inside.is_none())
+            });
         });
     });
 }
@@ -85,12 +88,16 @@ impl Nest {
             false => None,
         };
         if self.multiplier == 1 {
-            blocks(code, self.channels, CHANNELS, self.again, |code, first, width| {
-                self.block(code, line, x, &columns, &first, &first, width, &pixel);
-            });
+            Blocks::new(self.channels, CHANNELS, self.again).each(
+                code,
+                |code, Block { first, width, .. }| {
+                    self.block(code, line, x, &columns, &first, &first, width, &pixel);
+                },
+            );
         } else {
             code.repeat("channel", 0usize, self.channels, |code, channel| {
-                blocks(code, self.multiplier, CHANNELS, self.again, |code, first, width| {
+                let blocks = Blocks::new(self.multiplier, CHANNELS, self.again);
+                blocks.each(code, |code, Block { first, width, .. }| {
                     let first = code.name("result", &channel * self.multiplier + first);
                     self.block(code, line, x, &columns, &channel, &first, width, &pixel);
                 });
@@ -114,7 +121,7 @@ impl Nest {
     ) {
         let Nest { rows, channels, .. } = *self;
         let results = channels * self.multiplier;
-        let accumulators = self.products.start(code, result, width);
+        let accumulators = self.products.start(code, result, width, &None);
         let read = if self.multiplier == 1 { width } else { 1 };
         code.repeat("ky", line.ky.0, line.ky.1, |code, ky| {
             let row = (line.image * rows.input + rows.position(line.y, &ky)) * self.columns.input;
@@ -157,10 +164,10 @@ impl Nest {
         w: usize,
     ) {
         let shared =
-            (self.multiplier > 1).then(|| code.name("x_k", load(xs, x) - self.products.offset));
+            (self.multiplier > 1).then(|| code.name("x_k", self.products.activation(xs, x)));
         for (j, acc) in accumulators.iter().enumerate() {
-            let x = shared.clone().unwrap_or_else(|| load(xs, x + j) - self.products.offset);
-            code.update(*acc, self.products.update, x * load(ws, w + j));
+            let x = shared.clone().unwrap_or_else(|| self.products.activation(xs, x + j));
+            self.products.add(code, *acc, x, load(ws, w + j));
         }
     }
 }
