@@ -16,6 +16,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Generated code knows how to say it. */
+#ifndef TFLC_NOINLINE
+#define TFLC_NOINLINE
+#endif
+
 /* a + b modulo 2^32. */
 static inline int32_t tflc_wrapping_add(int32_t a, int32_t b)
 {
@@ -103,8 +108,9 @@ static inline int32_t tflc_requantize_down(int32_t x, int32_t multiplier, int32_
     return (halves >> 1) + (halves & 1);
 }
 
-/* tflc_requantize_down for cores without a 64-bit product: from products of halves. */
-static inline int32_t tflc_requantize_down_by_halves(
+/* tflc_requantize_down for cores without a 64-bit product: from products of halves. It is long, so
+ * it stays a function. */
+TFLC_NOINLINE static int32_t tflc_requantize_down_by_halves(
     int32_t x, int32_t multiplier, int32_t right_shift)
 {
     const int32_t x_high = x >> 16, x_low = x & 0xffff;

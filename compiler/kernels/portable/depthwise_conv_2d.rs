@@ -167,7 +167,7 @@ impl Nest {
             (self.multiplier > 1).then(|| code.name("x_k", self.products.activation(xs, x)));
         for (j, acc) in accumulators.iter().enumerate() {
             let x = shared.clone().unwrap_or_else(|| self.products.activation(xs, x + j));
-            self.products.add(code, *acc, x, load(ws, w + j));
+            self.products.add(code, *acc, &[x], &[load(ws, w + j)]);
         }
     }
 }

@@ -30,9 +30,11 @@ impl Products {
         load(x, at) - self.offset
     }
 
-    /// Adds a product.
-    pub fn add(&self, code: &mut Builder, to: Var, x: Expr, weight: Expr) {
-        code.update(to, self.update, x * (weight - self.weight_offset));
+    /// Adds products of activations and weights.
+    pub fn add(&self, code: &mut Builder, to: Var, xs: &[Expr], weights: &[Expr]) {
+        let products = xs.iter().zip(weights).map(|(x, w)| x.clone() * (w - self.weight_offset));
+        let sum = products.reduce(|sum, product| sum + product).expect("at least one");
+        code.update(to, self.update, sum);
     }
 
     /// What comes off the biases, if anything does; `add` adds the activations up.
@@ -156,14 +158,13 @@ impl Filters {
                 .collect();
             let ws = code.view("w", ws, first * width, taps * width);
             for filter in 0..width {
-                for tap in 0..taps {
-                    let mut w = load(ws, tap * width + filter);
-                    if xs.len() > 1 {
-                        w = code.name("w_k", w);
-                    }
-                    for (accumulators, xs) in accumulators.iter().zip(&xs) {
-                        products.add(code, accumulators[filter], xs[tap].clone(), w.clone());
-                    }
+                let mut weights: Vec<_> =
+                    (0..taps).map(|tap| load(ws, tap * width + filter)).collect();
+                if xs.len() > 1 {
+                    weights = weights.into_iter().map(|w| code.name("w_k", w)).collect();
+                }
+                for (accumulators, xs) in accumulators.iter().zip(&xs) {
+                    products.add(code, accumulators[filter], xs, &weights);
                 }
             }
         };
