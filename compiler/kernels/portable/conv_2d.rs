@@ -6,38 +6,54 @@ use super::weights::{Filters, Offsets, Products};
 use super::window::Axis;
 use crate::kernels::Lowering;
 use crate::loop_ir::{Builder, Expr, Place, Update};
-use crate::ops::Conv2d;
+use crate::ops::{Conv2d, Epilogue, Window};
 use crate::target::Loops;
 
 /// Lowers a convolution.
 pub fn lower(lowering: &mut Lowering, op: &Conv2d) {
+    let [_, height, width, depth] = lowering.layer.input(1).shape[..] else { unreachable!() };
+    let taps = height * width * depth;
+    let zero_points = [op.input_zero_point, op.padding_value];
+    let at = |filter, tap| filter * taps + tap;
+    lower_groups(lowering, (&op.window, &op.epilogue), zero_points, depth, at);
+}
+
+/// Lowers a convolution of filters that read `depth` channels each; `at` tells where a filter's
+/// weight for a tap is.
+pub fn lower_groups(
+    lowering: &mut Lowering,
+    (window, epilogue): (&Window, &Epilogue),
+    [zero_point, padding_value]: [i32; 2],
+    depth: usize,
+    at: impl Fn(usize, usize) -> usize,
+) {
     let layer = lowering.layer;
-    let (input, filter, output) =
-        (&layer.input(0).shape, &layer.input(1).shape, &layer.output().shape);
-    let (channels, filters, depth) = (input[3], filter[0], filter[3]);
+    let (input, output) = (&layer.input(0).shape, &layer.output().shape);
+    let (channels, filters) = (input[3], output[3]);
     let groups = channels / depth;
-    let taps: usize = filter[1..].iter().product();
-    let [rows, columns] = Axis::both(&op.window, input, output);
+    let taps = window.size[0] * window.size[1] * depth;
+    let [rows, columns] = Axis::both(window, input, output);
     let padded = !(rows.is_inside() && columns.is_inside());
 
-    let offsets = Offsets {
-        zero_point: op.input_zero_point,
-        padding_value: padded.then_some(op.padding_value),
-        weight_offset: 0,
-    };
+    let padding_value = padded.then_some(padding_value);
+    let offsets = Offsets { zero_point, padding_value, weight_offset: 0 };
     let loops = lowering.form.loops;
     let x = lowering.operand(0, "input");
-    let mut products = Products::new(lowering, filters, taps, offsets, |i| i / taps);
+    let mut filter_of = vec![0; filters * taps];
+    for filter in 0..filters {
+        (0..taps).for_each(|tap| filter_of[at(filter, tap)] = filter);
+    }
+    let mut products = Products::new(lowering, filters, taps, offsets, |i| filter_of[i]);
     let group = (filters / groups, taps);
-    let filters = Filters::new(lowering, group, loops.filters, &mut products);
-    let epilogue = EpilogueCode::new(lowering, &op.epilogue);
+    let filters = Filters::new(lowering, group, loops.filters, &mut products, at);
+    let epilogue = EpilogueCode::new(lowering, epilogue);
     let again = layer.in_place.is_none();
     let row_at_once = columns.dilation == 1 && groups == 1;
     let mut nest =
         Nest { rows, columns, channels, depth, row_at_once, x, filters, products, epilogue, loops };
     // One tap, no padding, no steps: pixels are one long list.
     let mut images = input[0];
-    if taps == depth && !padded && op.window.stride == [1, 1] {
+    if taps == depth && !padded && window.stride == [1, 1] {
         let pixels = images * output[1] * output[2];
         images = 1;
         nest.rows = Axis { input: 1, output: 1, ..rows };

@@ -20,7 +20,8 @@ pub fn lower(lowering: &mut Lowering, op: &FullyConnected) {
     let x = lowering.operand(0, "input");
     let Loops { rows, taps, .. } = lowering.form.loops;
     let mut products = Products::new(lowering, units, depth, offsets, |i| i / depth);
-    let matrix = Filters::new(lowering, (units, depth), rows, &mut products);
+    let matrix =
+        Filters::new(lowering, (units, depth), rows, &mut products, |row, k| row * depth + k);
     let epilogue = EpilogueCode::new(lowering, &op.epilogue);
 
     let zero = Expr::from(0usize);

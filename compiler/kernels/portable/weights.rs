@@ -90,12 +90,14 @@ pub struct Filters {
 
 impl Filters {
     /// The weights of a layer's operand 1: filters of `taps` weights each, which take the same
-    /// activations by `group`s, up to `most` of them at a time.
+    /// activations by `group`s, up to `most` of them at a time. `at` tells where a filter's weight
+    /// for a tap is; filters that aren't constant lie one behind the other.
     pub fn new(
         lowering: &mut Lowering,
         (group, taps): (usize, usize),
         most: usize,
         products: &mut Products,
+        at: impl Fn(usize, usize) -> usize,
     ) -> Self {
         let layer = lowering.layer;
         let again = layer.in_place.is_none();
@@ -105,17 +107,18 @@ impl Filters {
         };
         let blocks = Blocks::new(group, most, again);
         let unsigned = lowering.form.loops.unsigned_weights && products.lift(layer, group, taps);
-        if blocks.width() == 1 && !unsigned {
-            return Filters { group, taps, blocks, weights: lowering.operand(1, "weights") };
-        }
         let ints = value.ints();
         let mut packed = Vec::with_capacity(ints.len());
-        for filters in ints.chunks(group * taps) {
+        for group in (0..ints.len() / taps).step_by(group) {
             for (first, width) in blocks.list() {
+                let filters = group + first..group + first + width;
                 for tap in 0..taps {
-                    packed.extend((first..first + width).map(|f| filters[f * taps + tap]));
+                    packed.extend(filters.clone().map(|filter| ints[at(filter, tap)]));
                 }
             }
+        }
+        if packed == ints && !unsigned {
+            return Filters { group, taps, blocks, weights: lowering.operand(1, "weights") };
         }
         let dtype = if unsigned { DType::U8 } else { value.ty.dtype };
         let lift = if unsigned { LIFT } else { 0 };
