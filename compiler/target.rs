@@ -26,6 +26,9 @@ pub struct Target {
     /// What the instruction set has.
     #[serde(default)]
     pub features: Features,
+    /// How much loop nests compute at a time.
+    #[serde(default)]
+    pub loops: Loops,
     /// What is assumed where the user states no budget.
     #[serde(default)]
     pub memory: Memory,
@@ -54,6 +57,30 @@ pub struct Features {
     pub long_multiply: bool,
     /// Loads and stores at any address.
     pub unaligned: bool,
+}
+
+/// How much loop nests over products compute at a time: what a core has registers for, and what
+/// compilers make good code of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Loops {
+    /// Results of a convolution that lie side by side.
+    pub pixels: usize,
+    /// Filters of a convolution at each of them.
+    pub filters: usize,
+    /// Rows of a matrix.
+    pub rows: usize,
+    /// Taps that a round of the innermost loop takes.
+    pub taps: usize,
+    /// Whether weights are kept without a sign: where only such bytes are loaded from a pointer
+    /// and a distance in one instruction.
+    pub unsigned_weights: bool,
+}
+
+impl Default for Loops {
+    fn default() -> Loops {
+        Loops { pixels: 1, filters: 4, rows: 4, taps: 1, unsigned_weights: false }
+    }
 }
 
 /// The memory of a usual device, in bytes; `None` is without limit.
@@ -168,6 +195,10 @@ impl Target {
         }
         if ![16, 32, 64].contains(&target.pointer_bits) {
             return Err(format!("pointer_bits = {}: 16, 32 or 64", target.pointer_bits));
+        }
+        let Loops { pixels, filters, rows, taps, .. } = target.loops;
+        if [pixels, filters, rows, taps].iter().any(|n| !(1..=16).contains(n)) {
+            return Err("loops: pixels, filters, rows and taps are 1 to 16".into());
         }
         if target.cycles.issue == 0 {
             return Err("cycles.issue = 0: at least 1".into());

@@ -22,7 +22,7 @@ const MAY_BE_UNSUPPORTED: &str = "random-more/";
 
 /// The targets that code is made for: one where layers have their own functions, one where they
 /// share them.
-const TARGETS: [&str; 3] = ["host", "cortex-m0", "cortex-m4"];
+const TARGETS: [&str; 4] = ["host", "cortex-m0", "cortex-m4", "rv32imc"];
 
 /// Models of more multiplications take long, and run on one target only.
 const LARGE: u64 = 1_000_000;

@@ -174,6 +174,11 @@ fn primitives_are_those_of_rust() {
             |a, b, c| tflc_rt::requantize_down(a, b, c as u32),
             |r| [any(r), any(r).max(-i32::MAX), shift(r, 1, 31)],
         ),
+        (
+            "requantize_down_by_halves(a, b, c)",
+            |a, b, c| tflc_rt::requantize_down_by_halves(a, b, c as u32),
+            |r| [any(r), any(r).max(-i32::MAX), shift(r, 1, 31)],
+        ),
         ("divide_rounded(a, b)", |a, b, _| tflc_rt::divide_rounded(a, b), |r| [any(r), any(r), 0]),
         ("leading_zeros(a)", |a, _, _| tflc_rt::leading_zeros(a) as i32, |r| [any(r), 0, 0]),
         ("reciprocal(a)", |a, _, _| tflc_rt::reciprocal(a), |r| [any(r), 0, 0]),

@@ -261,6 +261,10 @@ fn operators_keep_their_grouping() {
             Intrinsic::RequantizeDown,
             [v(0) * 1000, load(table_, 1usize).max(0), load(table_, 0usize).max(1).min(31)],
         ),
+        call(
+            Intrinsic::RequantizeDownByHalves,
+            [v(0) * 1000, load(table_, 1usize).max(0), load(table_, 0usize).max(1).min(31)],
+        ),
         call(Intrinsic::DivideRounded, [v(0) * 1000, v(1).max(1)]),
         call(Intrinsic::LeadingZeros, [v(0).max(0)]),
         (Expr::from(3usize) - load(x_, 3usize).max(0).min(3).to_index()).to_int(),

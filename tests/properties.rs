@@ -67,7 +67,7 @@ const OPERATORS: &[&str] = &[
 
 /// The targets that code is made for: one where layers have their own functions, one where they
 /// share them.
-const TARGETS: [&str; 3] = ["host", "cortex-m0", "cortex-m4"];
+const TARGETS: [&str; 4] = ["host", "cortex-m0", "cortex-m4", "rv32imc"];
 
 /// How often each operator occurred, or how often each pass changed something.
 type Counts = BTreeMap<&'static str, usize>;

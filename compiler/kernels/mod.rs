@@ -8,7 +8,7 @@ pub mod portable;
 
 use crate::ir::{Graph, Node};
 use crate::loop_ir::assembly::Routine;
-use crate::loop_ir::{Access, Builder, Expr, Place};
+use crate::loop_ir::{Access, Builder, Place};
 use crate::ops::{DType, Epilogue, Op, TensorType, Value};
 use crate::target::Target;
 
@@ -73,8 +73,8 @@ fn in_place(graph: &Graph, node: &Node) -> Vec<usize> {
 
 /// How a layer is computed.
 pub enum Recipe {
-    /// By a loop nest.
-    Portable,
+    /// By a loop nest of that form.
+    Portable(portable::Form),
     /// By a routine in assembly for cores with the DSP extension.
     Dsp(Box<dsp::Kernel>, dsp::Run),
 }
@@ -84,7 +84,7 @@ impl Recipe {
     pub fn all(graph: &Graph, node: &Node, target: &Target) -> Vec<Recipe> {
         let layer = Layer { graph, node, in_place: None };
         if !target.features.dsp {
-            return vec![Recipe::Portable];
+            return vec![Recipe::Portable(target.into())];
         }
         let run = |kernel: dsp::Kernel| {
             let run = kernel.run(layer, &dsp::prices(&target.cycles));
@@ -92,14 +92,14 @@ impl Recipe {
         };
         let mut recipes: Vec<Recipe> = dsp::kernels(layer).into_iter().map(run).collect();
         recipes.sort_by_key(Recipe::cycles);
-        recipes.push(Recipe::Portable);
+        recipes.push(Recipe::Portable(target.into()));
         recipes
     }
 
     /// What it is called: each way to compute a layer has its own name.
     pub fn name(&self) -> &'static str {
         match self {
-            Recipe::Portable => "portable",
+            Recipe::Portable(_) => "portable",
             Recipe::Dsp(kernel, _) => kernel.name,
         }
     }
@@ -107,7 +107,7 @@ impl Recipe {
     /// The cycles of a routine; loop nests cost what compilers make of them.
     pub fn cycles(&self) -> Option<u64> {
         match self {
-            Recipe::Portable => None,
+            Recipe::Portable(_) => None,
             Recipe::Dsp(_, run) => Some(run.cost.cycles),
         }
     }
@@ -115,7 +115,7 @@ impl Recipe {
     /// How the first result may lie over an operand that isn't needed any more, if it may at all.
     pub fn result_over(&self, operand: usize) -> Option<Over> {
         match self {
-            Recipe::Portable => None,
+            Recipe::Portable(_) => None,
             Recipe::Dsp(_, run) => run.result.iter().find(|(i, _)| *i == operand).map(|(_, o)| *o),
         }
     }
@@ -123,7 +123,7 @@ impl Recipe {
     /// The same of the scratch memory.
     pub fn scratch_over(&self, operand: usize) -> Option<Over> {
         match self {
-            Recipe::Portable => None,
+            Recipe::Portable(_) => None,
             Recipe::Dsp(_, run) => run.scratch.iter().find(|(i, _)| *i == operand).map(|(_, o)| *o),
         }
     }
@@ -131,7 +131,7 @@ impl Recipe {
     /// The routine, if it is one.
     pub fn routine(&self) -> Option<&Routine> {
         match self {
-            Recipe::Portable => None,
+            Recipe::Portable(_) => None,
             Recipe::Dsp(kernel, _) => Some(&kernel.routine),
         }
     }
@@ -139,7 +139,7 @@ impl Recipe {
     /// Bytes of memory that the layer needs for itself.
     pub fn scratch(&self) -> usize {
         match self {
-            Recipe::Portable => 0,
+            Recipe::Portable(_) => 0,
             Recipe::Dsp(kernel, _) => kernel.scratch,
         }
     }
@@ -148,7 +148,7 @@ impl Recipe {
     /// once its place has been written.
     pub fn in_place(&self, graph: &Graph, node: &Node) -> Vec<usize> {
         match self {
-            Recipe::Portable => in_place(graph, node),
+            Recipe::Portable(_) => in_place(graph, node),
             // Where a routine's results may lie, the plan decides.
             Recipe::Dsp(..) => Vec::new(),
         }
@@ -157,7 +157,7 @@ impl Recipe {
     /// The layer as code.
     pub fn lower<'a>(&self, layer: Layer<'a>) -> Lowering<'a> {
         match self {
-            Recipe::Portable => portable::lower(layer),
+            Recipe::Portable(form) => portable::lower(layer, *form),
             Recipe::Dsp(kernel, _) => kernel.lower(layer),
         }
     }
@@ -193,13 +193,22 @@ pub struct Lowering<'a> {
     pub name: String,
     /// How it goes about it, in words.
     pub doc: String,
+    /// What loop nests are like on the core.
+    pub form: portable::Form,
 }
 
 impl<'a> Lowering<'a> {
     /// An empty function for `layer`.
     pub fn new(layer: Layer<'a>) -> Self {
         let name = layer.node.op.kind().to_lowercase();
-        Lowering { layer, code: Builder::default(), bindings: Vec::new(), name, doc: String::new() }
+        Lowering {
+            layer,
+            code: Builder::default(),
+            bindings: Vec::new(),
+            name,
+            doc: String::new(),
+            form: portable::Form::default(),
+        }
     }
 
     /// A parameter for operand `index`, called `name`.
@@ -259,34 +268,5 @@ impl<'a> Lowering<'a> {
     fn bind(&mut self, binding: Binding, name: &str, ty: &TensorType, access: Access) -> Place {
         self.bindings.push(binding);
         self.code.param(name, ty.dtype, ty.elements(), access)
-    }
-}
-
-/// Emits `body` for `count` items, `width` at a time; it gets the first item and how many there are.
-///
-/// The last block may begin among the items of the one before it and compute some again: cheaper
-/// than code of its own for a rest. Not so where results lie over operands (`again` is false).
-pub fn blocks(
-    code: &mut Builder,
-    count: usize,
-    width: usize,
-    again: bool,
-    mut body: impl FnMut(&mut Builder, Expr, usize),
-) {
-    if count < width {
-        return body(code, 0usize.into(), count);
-    }
-    let overlap = again && count % width > 0;
-    let end = if overlap { count.div_ceil(width) } else { count / width };
-    code.repeat("block", 0usize, end, |code, block| {
-        let first = match overlap {
-            true => (block * width).min(count - width),
-            false => block * width,
-        };
-        let first = code.name("first", first);
-        body(code, first, width)
-    });
-    if !overlap && count % width > 0 {
-        body(code, (count - count % width).into(), count % width);
     }
 }

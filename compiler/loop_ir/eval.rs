@@ -276,6 +276,9 @@ impl Intrinsic {
             Intrinsic::RoundingShiftRight => tflc_rt::rounding_shift_right(args[0], args[1] as u32),
             Intrinsic::Requantize => tflc_rt::requantize(args[0], args[1], args[2]),
             Intrinsic::RequantizeDown => tflc_rt::requantize_down(args[0], args[1], args[2] as u32),
+            Intrinsic::RequantizeDownByHalves => {
+                tflc_rt::requantize_down_by_halves(args[0], args[1], args[2] as u32)
+            }
             Intrinsic::DivideRounded => tflc_rt::divide_rounded(args[0], args[1]),
             Intrinsic::LeadingZeros => tflc_rt::leading_zeros(args[0]) as i32,
             Intrinsic::Reciprocal => tflc_rt::reciprocal(args[0]),

@@ -109,6 +109,8 @@ pub enum Intrinsic {
     Requantize,
     /// `requantize_down(x, multiplier, right_shift)`.
     RequantizeDown,
+    /// `requantize_down_by_halves(x, multiplier, right_shift)`: the same, for other cores.
+    RequantizeDownByHalves,
     /// `divide_rounded(sum, count)`.
     DivideRounded,
     /// `leading_zeros(x)`.
@@ -129,6 +131,7 @@ impl Intrinsic {
             Intrinsic::RoundingShiftRight => "rounding_shift_right",
             Intrinsic::Requantize => "requantize",
             Intrinsic::RequantizeDown => "requantize_down",
+            Intrinsic::RequantizeDownByHalves => "requantize_down_by_halves",
             Intrinsic::DivideRounded => "divide_rounded",
             Intrinsic::LeadingZeros => "leading_zeros",
             Intrinsic::Reciprocal => "reciprocal",

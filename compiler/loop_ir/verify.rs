@@ -612,7 +612,7 @@ fn call(intrinsic: Intrinsic, args: &[Range]) -> Result<Range, String> {
             }
             Range::corners([args[0], args[1], args[2]], |x| apply(&x))
         }
-        Intrinsic::RequantizeDown => {
+        Intrinsic::RequantizeDown | Intrinsic::RequantizeDownByHalves => {
             asks(args[1].lo > i32::MIN as i64, "a multiplier above −2^31")?;
             asks(args[2].within(Range::new(1, 31)), "a shift of 1 to 31")?;
             Range::corners([args[0], args[1], args[2]], |x| apply(&x))

@@ -334,8 +334,8 @@ impl<'a> Nest<'a> {
 
     /// A function of the runtime, whose last argument may be a constant: counted in `tflc-rt`.
     fn intrinsic(&self, intrinsic: Intrinsic, last: Option<i32>) -> u64 {
-        let Cycles { data, multiply_long, divide, .. } = *self.cycles;
-        let [data, long, divide] = [data, multiply_long, divide].map(u64::from);
+        let Cycles { data, multiply_long, divide, call, .. } = *self.cycles;
+        let [data, long, divide, call] = [data, multiply_long, divide, call].map(u64::from);
         let doubling = long + 6 * data;
         let fixed = last.is_some();
         let shift = if fixed { 5 * data } else { 9 * data };
@@ -345,6 +345,7 @@ impl<'a> Nest<'a> {
             Intrinsic::Requantize if last > Some(0) => doubling + 3 * data,
             Intrinsic::Requantize => doubling + shift + 2 * data,
             Intrinsic::RequantizeDown => long + if fixed { 10 * data } else { 11 * data },
+            Intrinsic::RequantizeDownByHalves => call + 27 * data,
             Intrinsic::DivideRounded if fixed => long + 8 * data,
             Intrinsic::DivideRounded => divide + 10 * data,
             Intrinsic::LeadingZeros => data,

@@ -59,6 +59,24 @@ pub const fn requantize_down(x: i32, multiplier: i32, right_shift: u32) -> i32 {
     (halves >> 1) + (halves & 1)
 }
 
+/// [`requantize_down`] for cores without a 64-bit product: from products of halves. It is long, so
+/// it stays a function.
+#[inline(never)]
+pub const fn requantize_down_by_halves(x: i32, multiplier: i32, right_shift: u32) -> i32 {
+    let (x_high, x_low) = (x >> 16, x & 0xffff);
+    let (m_high, m_low) = (multiplier >> 16, multiplier & 0xffff);
+    let low = (x_low as u32 * m_low as u32) >> 16;
+    // The product is x_high · m_high · 2^32 + first · 2^16 + x_high · m_low · 2^16, rounded down to
+    // a multiple of 2^16, on which no result depends; no sum of these leaves 32 bits.
+    let first = x_low * m_high + low as i32;
+    let second = x_high * m_low + (first & 0xffff);
+    let whole = x_high * m_high + (first >> 16);
+    let high = whole.wrapping_shl(1).wrapping_add((second + 0x4000) >> 15);
+    // One less where negative: ties then round away from zero.
+    let halves = high.wrapping_add(high >> 31) >> ((right_shift - 1) & 31);
+    (halves >> 1) + (halves & 1)
+}
+
 /// `sum / count` rounded to nearest, ties away from zero; 0 for a count of 0.
 #[inline(always)]
 pub const fn divide_rounded(sum: i32, count: i32) -> i32 {
@@ -185,16 +203,19 @@ mod tests {
     #[test]
     fn requantize_down_is_requantize() {
         let mut x = -0x7fff_ffffi32;
-        for multiplier in [1 << 30, 0x5a82_799a, i32::MAX] {
+        for multiplier in [1 << 30, 0x5a82_799a, i32::MAX, -1, -0x5a82_799a, -i32::MAX, 0x7fff_0000]
+        {
             for shift in 1..=31 {
                 for _ in 0..200 {
                     x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    for x in [x, x >> 8, x >> 16, i32::MAX, i32::MIN + 1] {
-                        assert_eq!(
-                            requantize_down(x, multiplier, shift),
-                            requantize(x, multiplier, -(shift as i32)),
-                            "x = {x}, multiplier = {multiplier}, shift = {shift}"
-                        );
+                    for x in [x, x >> 8, x >> 16, x | 0xffff, i32::MAX, i32::MIN, i32::MIN + 1] {
+                        for way in [requantize_down, requantize_down_by_halves] {
+                            assert_eq!(
+                                way(x, multiplier, shift),
+                                requantize(x, multiplier, -(shift as i32)),
+                                "x = {x}, multiplier = {multiplier}, shift = {shift}"
+                            );
+                        }
                     }
                 }
             }

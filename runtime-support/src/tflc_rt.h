@@ -16,6 +16,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Generated code knows how to say it. */
+#ifndef TFLC_NOINLINE
+#define TFLC_NOINLINE
+#endif
+
 /* a + b modulo 2^32. */
 static inline int32_t tflc_wrapping_add(int32_t a, int32_t b)
 {
@@ -98,6 +103,25 @@ static inline int32_t tflc_requantize(int32_t x, int32_t multiplier, int32_t shi
 static inline int32_t tflc_requantize_down(int32_t x, int32_t multiplier, int32_t right_shift)
 {
     const int32_t high = (int32_t)(((int64_t)x * multiplier + ((int64_t)1 << 30)) >> 31);
+    /* One less where negative: ties then round away from zero. */
+    const int32_t halves = (high + (high >> 31)) >> (right_shift - 1);
+    return (halves >> 1) + (halves & 1);
+}
+
+/* tflc_requantize_down for cores without a 64-bit product: from products of halves. It is long, so
+ * it stays a function. */
+TFLC_NOINLINE static int32_t tflc_requantize_down_by_halves(
+    int32_t x, int32_t multiplier, int32_t right_shift)
+{
+    const int32_t x_high = x >> 16, x_low = x & 0xffff;
+    const int32_t m_high = multiplier >> 16, m_low = multiplier & 0xffff;
+    const int32_t low = (int32_t)(((uint32_t)x_low * (uint32_t)m_low) >> 16);
+    /* The product is x_high * m_high * 2^32 + first * 2^16 + x_high * m_low * 2^16, rounded down to
+     * a multiple of 2^16, on which no result depends; no sum of these leaves 32 bits. */
+    const int32_t first = x_low * m_high + low;
+    const int32_t second = x_high * m_low + (first & 0xffff);
+    const int32_t whole = x_high * m_high + (first >> 16);
+    const int32_t high = tflc_wrapping_add(tflc_shift_left(whole, 1), (second + 0x4000) >> 15);
     /* One less where negative: ties then round away from zero. */
     const int32_t halves = (high + (high >> 31)) >> (right_shift - 1);
     return (halves >> 1) + (halves & 1);

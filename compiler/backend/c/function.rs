@@ -71,6 +71,9 @@ impl Spelled {
     }
 }
 
+/// A loop's rounds with more sums than these take long enough.
+const UNROLLED: usize = 4;
+
 struct Printer<'a> {
     function: &'a Function,
     names: HashMap<&'a str, String>,
@@ -165,8 +168,10 @@ impl Printer<'_> {
         let name = self.name(var);
         let (from, to) = (self.expr(from).1, self.expr(to).at_least(Binding::Sum));
         let products =
-            |stmt: &Stmt| matches!(stmt, Stmt::Update(_, Update::Add | Update::WrappingAdd, _));
-        if body.iter().any(products) && !body.iter().any(|stmt| matches!(stmt, Stmt::For { .. })) {
+            |stmt: &&Stmt| matches!(stmt, Stmt::Update(_, Update::Add | Update::WrappingAdd, _));
+        let sums = body.iter().filter(products).count();
+        let innermost = !body.iter().any(|stmt| matches!(stmt, Stmt::For { .. }));
+        if innermost && (1..=UNROLLED).contains(&sums) {
             lines::push(&mut self.out, indent, "TFLC_UNROLL");
         }
         let head = format!("for (size_t {name} = {from}; {name} < {to}; ++{name}) {{");

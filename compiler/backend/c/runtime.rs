@@ -8,6 +8,9 @@ use tflc_rt::HEADER;
 /// What the header's functions begin with.
 const PREFIX: &str = "tflc_";
 
+/// What stands in each one's signature before its type.
+const STATIC: &str = "static ";
+
 /// The functions named, and those that they call, in the header's order.
 ///
 /// # Panics
@@ -39,10 +42,10 @@ fn split(header: &str) -> Vec<(&str, &str)> {
     let paragraphs = header.split("\n}\n").map(|text| text.trim_start_matches('\n'));
     let functions = paragraphs.filter_map(|text| {
         // Before the first function stands what isn't copied.
-        let text = text.rsplit("\n\n").find(|text| text.contains("static inline "))?;
+        let text = text.rsplit("\n\n").find(|text| text.contains(STATIC))?;
         let start = header.find(text).expect("a part of it");
         let text = &header[start..start + text.len() + "\n}\n".len()];
-        let signature = text.split("static inline ").nth(1).expect("just seen");
+        let signature = text.split(STATIC).nth(1).expect("just seen");
         let name = signature.split('(').next().expect("at least one part");
         Some((name.rsplit(' ').next().expect("at least one part"), text))
     });
@@ -81,11 +84,11 @@ mod tests {
     #[test]
     fn every_function_is_found_whole() {
         let all = split(HEADER);
-        assert_eq!(all.len(), HEADER.matches("\nstatic inline ").count());
+        assert_eq!(all.len(), HEADER.matches("\n{\n").count());
         for (name, text) in all {
-            let parts = ["/* ", "static inline ", "\n{\n", "\n}\n"];
+            let parts = ["/* ", STATIC, "\n{\n", "\n}\n"];
             assert!(parts.iter().all(|part| text.matches(part).count() >= 1), "{name}");
-            assert_eq!(text.matches("static inline ").count(), 1, "{name}");
+            assert_eq!(text.matches(STATIC).count(), 1, "{name}");
         }
     }
 
@@ -97,6 +100,7 @@ mod tests {
             RoundingShiftRight,
             Requantize,
             RequantizeDown,
+            RequantizeDownByHalves,
             DivideRounded,
             LeadingZeros,
             Reciprocal,

@@ -12,9 +12,16 @@ use crate::text;
 /// The width that lines are kept to.
 const WIDTH: usize = 100;
 
+/// A list of more bytes than these isn't read by people, but takes compilers long.
+const LIST: usize = 256;
+
 /// Whether a constant is a byte string in an `Aligned`: weights and tables of codes.
 pub fn is_aligned(constant: &Constant) -> bool {
-    constant.dtype == DType::I8 || constant.packed
+    match constant.dtype {
+        DType::I8 => true,
+        DType::U8 => constant.len() > LIST,
+        _ => constant.packed,
+    }
 }
 
 /// A static with its doc comment, in a section.

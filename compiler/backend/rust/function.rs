@@ -519,7 +519,7 @@ impl Printer<'_> {
         let name = Ident::new(intrinsic.name(), Span::call_site());
         let unsigned = match intrinsic {
             Intrinsic::RoundingShiftRight => Some(1),
-            Intrinsic::RequantizeDown => Some(2),
+            Intrinsic::RequantizeDown | Intrinsic::RequantizeDownByHalves => Some(2),
             _ => None,
         };
         let args: Vec<TokenStream> = (args.iter().enumerate())

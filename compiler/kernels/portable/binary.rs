@@ -8,8 +8,9 @@ use crate::ops::{Add, Epilogue, Mul, TensorType};
 
 /// Lowers a sum or a difference.
 pub fn lower_add(lowering: &mut Lowering, op: &Add) {
+    let form = lowering.form;
     lower(lowering, &op.epilogue, |_, [a, b]| {
-        addend(a, &op.operands[0]) + addend(b, &op.operands[1])
+        addend(a, &op.operands[0], form) + addend(b, &op.operands[1], form)
     });
 }
 

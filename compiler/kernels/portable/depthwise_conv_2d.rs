@@ -1,10 +1,13 @@
-//! DEPTHWISE_CONV_2D: for each pixel, up to four channels at a time. Where all taps of a row are
+//! DEPTHWISE_CONV_2D: for each pixel, up to four channels at a time; where channels have several
+//! results, a convolution with a group for each channel. Where all taps of a row are
 //! inside, they are written out; borders loop over the taps that are.
 
+use super::blocks::{Block, Blocks};
+use super::conv_2d;
 use super::epilogue::EpilogueCode;
 use super::weights::{Offsets, Products};
 use super::window::Axis;
-use crate::kernels::{blocks, Lowering};
+use crate::kernels::Lowering;
 use crate::loop_ir::{load, Builder, Expr, Place, Var};
 use crate::ops::DepthwiseConv2d;
 
@@ -19,6 +22,11 @@ pub fn lower(lowering: &mut Lowering, op: &DepthwiseConv2d) {
     let (input, filter, output) =
         (&layer.input(0).shape, &layer.input(1).shape, &layer.output().shape);
     let (channels, results) = (input[3], output[3]);
+    if results > channels {
+        let zero_points = [op.input_zero_point, op.padding_value];
+        let at = |result, tap| tap * results + result;
+        return conv_2d::lower_groups(lowering, (&op.window, &op.epilogue), zero_points, 1, at);
+    }
     let [rows, columns] = Axis::both(&op.window, input, output);
     let padded = !(rows.is_inside() && columns.is_inside());
     let offsets = Offsets {
@@ -29,26 +37,19 @@ pub fn lower(lowering: &mut Lowering, op: &DepthwiseConv2d) {
     let x = lowering.operand(0, "input");
     let w = lowering.operand(1, "weights");
     let taps = filter[1] * filter[2];
-    let products = Products::new(lowering, results, taps, offsets, |i| i % results);
+    let products = Products::new(lowering, channels, taps, offsets, |i| i % channels);
     let epilogue = EpilogueCode::new(lowering, &op.epilogue);
-    let nest = Nest {
-        rows,
-        columns,
-        channels,
-        multiplier: results / channels,
-        x,
-        w,
-        products,
-        epilogue,
-        again: layer.in_place.is_none(),
-    };
+    let nest =
+        Nest { rows, columns, channels, x, w, products, epilogue, again: layer.in_place.is_none() };
 
     lowering.code.repeat("image", 0usize, input[0], |code, image| {
         code.repeat("y", 0usize, rows.output, |code, y| {
             let (ky_from, ky_to) = rows.clip(code, "ky", &y);
             let line = Line { image: &image, y: &y, ky: (&ky_from, &ky_to) };
             let unroll = filter[2] <= UNROLLED_TAPS;
-            columns.each(code, unroll, |code, x, border| nest.pixel(code, &line, x, border));
+            columns.each(code, unroll, (1, nest.again), |code, x, inside| {
+                nest.pixel(code, &line, x, inside.is_none())
+            });
         });
     });
 }
@@ -57,8 +58,6 @@ struct Nest {
     rows: Axis,
     columns: Axis,
     channels: usize,
-    /// Results a channel.
-    multiplier: usize,
     x: Place,
     w: Place,
     products: Products,
@@ -77,29 +76,19 @@ struct Line<'a> {
 impl Nest {
     /// All channels of one pixel; at a `border`, with as many taps a row as are inside.
     fn pixel(&self, code: &mut Builder, line: &Line, x: &Expr, border: bool) {
-        let results = self.channels * self.multiplier;
         let pixel = (line.image * self.rows.output + line.y) * self.columns.output + x;
-        let pixel = code.name("pixel", pixel * results);
+        let pixel = code.name("pixel", pixel * self.channels);
         let columns = match border {
             true => Some(self.columns.clip(code, "kx", x)),
             false => None,
         };
-        if self.multiplier == 1 {
-            blocks(code, self.channels, CHANNELS, self.again, |code, first, width| {
-                self.block(code, line, x, &columns, &first, &first, width, &pixel);
-            });
-        } else {
-            code.repeat("channel", 0usize, self.channels, |code, channel| {
-                blocks(code, self.multiplier, CHANNELS, self.again, |code, first, width| {
-                    let first = code.name("result", &channel * self.multiplier + first);
-                    self.block(code, line, x, &columns, &channel, &first, width, &pixel);
-                });
-            });
-        }
+        let blocks = Blocks::new(self.channels, CHANNELS, self.again);
+        blocks.each(code, |code, Block { first, width, .. }| {
+            self.block(code, line, x, &columns, &first, width, &pixel);
+        });
     }
 
-    /// `width` results from `result` on, of the channels from `channel` on (or of that channel
-    /// alone, where a channel has several results).
+    /// `width` channels from `channel` on.
     #[allow(clippy::too_many_arguments)]
     fn block(
         &self,
@@ -108,14 +97,11 @@ impl Nest {
         x: &Expr,
         columns: &Option<(Expr, Expr)>,
         channel: &Expr,
-        result: &Expr,
         width: usize,
         pixel: &Expr,
     ) {
         let Nest { rows, channels, .. } = *self;
-        let results = channels * self.multiplier;
-        let accumulators = self.products.start(code, result, width);
-        let read = if self.multiplier == 1 { width } else { 1 };
+        let accumulators = self.products.start(code, channel, width, &None);
         code.repeat("ky", line.ky.0, line.ky.1, |code, ky| {
             let row = (line.image * rows.input + rows.position(line.y, &ky)) * self.columns.input;
             let row = code.name("row", row);
@@ -123,25 +109,29 @@ impl Nest {
             match columns {
                 Some((from, to)) => code.repeat("kx", from, to, |code, kx| {
                     let at = (&row + self.columns.position(x, &kx)) * channels + channel;
-                    let xs = code.view("xs", self.x, at, read);
-                    let ws = code.view("ws", self.w, (&taps + kx) * results + result, width);
+                    let xs = code.view("xs", self.x, at, width);
+                    let ws = code.view("ws", self.w, (&taps + kx) * channels + channel, width);
                     self.tap(code, &accumulators, xs, 0, ws, 0);
                 }),
                 None => {
                     let last = self.columns.size - 1;
                     let step = self.columns.dilation * channels;
                     let at = (&row + self.columns.position(x, &0usize.into())) * channels + channel;
-                    let xs = code.view("xs", self.x, at, last * step + read);
-                    let ws =
-                        code.view("ws", self.w, &taps * results + result, last * results + width);
+                    let xs = code.view("xs", self.x, at, last * step + width);
+                    let ws = code.view(
+                        "ws",
+                        self.w,
+                        &taps * channels + channel,
+                        last * channels + width,
+                    );
                     for kx in 0..self.columns.size {
-                        self.tap(code, &accumulators, xs, kx * step, ws, kx * results);
+                        self.tap(code, &accumulators, xs, kx * step, ws, kx * channels);
                     }
                 }
             }
         });
         for (j, acc) in accumulators.into_iter().enumerate() {
-            let channel = result + j;
+            let channel = channel + j;
             self.epilogue.store(code, pixel + &channel, acc, &channel);
         }
     }
@@ -156,11 +146,9 @@ impl Nest {
         ws: Place,
         w: usize,
     ) {
-        let shared =
-            (self.multiplier > 1).then(|| code.name("x_k", load(xs, x) - self.products.offset));
         for (j, acc) in accumulators.iter().enumerate() {
-            let x = shared.clone().unwrap_or_else(|| load(xs, x + j) - self.products.offset);
-            code.update(*acc, self.products.update, x * load(ws, w + j));
+            let x = self.products.activation(xs, x + j);
+            self.products.add(code, *acc, &[x], &[load(ws, w + j)]);
         }
     }
 }

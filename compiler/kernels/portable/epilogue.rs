@@ -1,5 +1,6 @@
 //! The stages behind an accumulator, inside the loop that stores its results.
 
+use super::Form;
 use crate::kernels::Lowering;
 use crate::loop_ir::{call, load, Builder, Expr, Intrinsic, Place};
 use crate::ops::{Addend, Chain, DType, Epilogue, Multiplier, Stage, TensorType, Value};
@@ -9,6 +10,7 @@ use crate::ops::{Addend, Chain, DType, Epilogue, Multiplier, Stage, TensorType, 
 pub struct EpilogueCode {
     residual: Option<Place>,
     results: Vec<ChainCode>,
+    form: Form,
 }
 
 struct ChainCode {
@@ -40,18 +42,26 @@ fn is_down(m: &Multiplier) -> bool {
     m.multiplier != 0 && m.shift < 0
 }
 
+/// The function for which [`is_down`] asks.
+fn requantize_down(form: Form) -> Intrinsic {
+    match form.by_halves {
+        true => Intrinsic::RequantizeDownByHalves,
+        false => Intrinsic::RequantizeDown,
+    }
+}
+
 /// `x` times a constant factor, rounded twice.
-fn rescale(x: Expr, by: Multiplier) -> Expr {
+fn rescale(x: Expr, by: Multiplier, form: Form) -> Expr {
     if is_down(&by) {
-        call(Intrinsic::RequantizeDown, [x, by.multiplier.into(), (-by.shift).into()])
+        call(requantize_down(form), [x, by.multiplier.into(), (-by.shift).into()])
     } else {
         call(Intrinsic::Requantize, [x, by.multiplier.into(), by.shift.into()])
     }
 }
 
 /// The share of a code in a sum.
-pub fn addend(code: Expr, of: &Addend) -> Expr {
-    rescale((code - of.zero_point).shift_left(Addend::LEFT_SHIFT as i32), of.multiplier)
+pub fn addend(code: Expr, of: &Addend, form: Form) -> Expr {
+    rescale((code - of.zero_point).shift_left(Addend::LEFT_SHIFT as i32), of.multiplier, form)
 }
 
 impl EpilogueCode {
@@ -74,7 +84,7 @@ impl EpilogueCode {
             let stages = own.iter().map(|stage| StageCode::new(lowering, stage)).collect();
             results.push(ChainCode { shared, stages, result: lowering.result(i) });
         }
-        EpilogueCode { residual, results }
+        EpilogueCode { residual, results, form: lowering.form }
     }
 
     /// Stores the results for the accumulator `x` of channel `channel` as elements `at`.
@@ -97,14 +107,15 @@ impl EpilogueCode {
                 let mut value = steps.last().expect("the accumulator").clone();
                 value = match stage {
                     StageCode::Requantize { offset, by, zero_point } => {
-                        let scaled = by.apply(value - *offset, *zero_point, channel);
+                        let scaled = by.apply(value - *offset, *zero_point, channel, self.form);
                         code.name("scaled", scaled)
                     }
                     StageCode::Clamp { min, max } => value.max(*min).min(*max),
                     StageCode::Table(table) => load(*table, (value + 128).to_index()),
                     StageCode::AddResidual { own, other } => {
                         let residual = load(self.residual.expect("bound"), &at);
-                        let sum = addend(value, own) + addend(residual, other);
+                        let sum =
+                            addend(value, own, self.form) + addend(residual, other, self.form);
                         code.name("sum", sum)
                     }
                 };
@@ -164,15 +175,15 @@ impl Factor {
         }
     }
 
-    fn apply(&self, x: Expr, zero_point: i32, channel: &Expr) -> Expr {
+    fn apply(&self, x: Expr, zero_point: i32, channel: &Expr, form: Form) -> Expr {
         match self {
             Factor::One(m) if *m == Multiplier::ONE => x + zero_point,
-            Factor::One(m) if is_down(m) => rescale(x, *m) + zero_point,
+            Factor::One(m) if is_down(m) => rescale(x, *m, form) + zero_point,
             // A left shift may wrap, and then so may the sum: as in the reference kernels.
-            Factor::One(m) => rescale(x, *m).wrapping_add(zero_point),
+            Factor::One(m) => rescale(x, *m, form).wrapping_add(zero_point),
             Factor::Down { multipliers, shifts } => {
                 let args = [x, load(*multipliers, channel), load(*shifts, channel)];
-                call(Intrinsic::RequantizeDown, args) + zero_point
+                call(requantize_down(form), args) + zero_point
             }
             Factor::Any { multipliers, shifts } => {
                 let args = [x, load(*multipliers, channel), load(*shifts, channel)];

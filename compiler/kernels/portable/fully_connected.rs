@@ -1,13 +1,11 @@
-//! FULLY_CONNECTED: for each row of activations, up to four rows of the matrix at a time.
+//! FULLY_CONNECTED: for each row of activations, several rows of the matrix at a time.
 
 use super::epilogue::EpilogueCode;
-use super::weights::{Offsets, Products};
-use crate::kernels::{blocks, Lowering};
-use crate::loop_ir::load;
+use super::weights::{Filters, Offsets, Products};
+use crate::kernels::Lowering;
+use crate::loop_ir::{Expr, Update};
 use crate::ops::FullyConnected;
-
-/// Rows of the matrix computed side by side.
-const ROWS: usize = 4;
+use crate::target::Loops;
 
 /// Lowers a fully connected layer.
 pub fn lower(lowering: &mut Lowering, op: &FullyConnected) {
@@ -20,27 +18,27 @@ pub fn lower(lowering: &mut Lowering, op: &FullyConnected) {
         weight_offset: op.weights_zero_point,
     };
     let x = lowering.operand(0, "input");
-    let w = lowering.operand(1, "weights");
-    let products = Products::new(lowering, units, depth, offsets, |i| i / depth);
+    let Loops { rows, taps, .. } = lowering.form.loops;
+    let mut products = Products::new(lowering, units, depth, offsets, |i| i / depth);
+    let matrix =
+        Filters::new(lowering, (units, depth), rows, &mut products, |row, k| row * depth + k);
     let epilogue = EpilogueCode::new(lowering, &op.epilogue);
 
-    let again = layer.in_place.is_none();
+    let zero = Expr::from(0usize);
     lowering.code.repeat("batch", 0usize, batches, |code, batch| {
         let xs = code.view("xs", x, &batch * depth, depth);
-        blocks(code, units, ROWS, again, |code, first, width| {
-            let accumulators = products.start(code, &first, width);
-            let ws: Vec<_> = (0..width)
-                .map(|j| code.view(&format!("w{j}"), w, (&first + j) * depth, depth))
-                .collect();
+        let lifted = products.lifted(code, |code, sum| {
             code.repeat("k", 0usize, depth, |code, k| {
-                let x = code.name("x_k", load(xs, &k) - products.offset);
-                for (acc, w) in accumulators.iter().zip(&ws) {
-                    let w = load(*w, &k) - op.weights_zero_point;
-                    code.update(*acc, products.update, x.clone() * w);
-                }
+                code.update(sum, Update::Add, products.activation(xs, k));
             });
+        });
+        matrix.blocks.each(code, |code, block| {
+            let accumulators = [products.start(code, &block.first, block.width, &lifted)];
+            let ws = matrix.view(code, &zero, &block, &zero, &depth.into());
+            Filters::add(code, &products, &accumulators, (xs, 0), ws, &depth.into(), taps);
+            let [accumulators] = accumulators;
             for (j, acc) in accumulators.into_iter().enumerate() {
-                let channel = &first + j;
+                let channel = &block.first + j;
                 epilogue.store(code, &batch * units + &channel, acc, &channel);
             }
         });

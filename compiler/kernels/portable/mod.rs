@@ -1,6 +1,7 @@
 //! A loop nest for every operator, on any core: safe code that compilers do well with.
 
 mod binary;
+mod blocks;
 mod conv_2d;
 mod copy;
 mod depthwise_conv_2d;
@@ -17,10 +18,27 @@ mod window;
 
 use super::{Layer, Lowering};
 use crate::ops::{Op, Operator};
+use crate::target::{Loops, Target};
 
-/// The layer as a loop nest.
-pub fn lower(layer: Layer) -> Lowering {
+/// What loop nests are like on a core.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Form {
+    /// How much they compute at a time.
+    pub loops: Loops,
+    /// Whether long products are made of halves.
+    pub by_halves: bool,
+}
+
+impl From<&Target> for Form {
+    fn from(target: &Target) -> Form {
+        Form { loops: target.loops, by_halves: !target.features.long_multiply }
+    }
+}
+
+/// The layer as a loop nest of that form.
+pub fn lower(layer: Layer, form: Form) -> Lowering {
     let mut lowering = Lowering::new(layer);
+    lowering.form = form;
     let l = &mut lowering;
     match &layer.node.op {
         Op::Add(op) => binary::lower_add(l, op),

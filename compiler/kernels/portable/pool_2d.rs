@@ -1,9 +1,10 @@
 //! AVERAGE_POOL_2D and MAX_POOL_2D: for each pixel, up to four channels at a time over the taps
 //! that are inside.
 
+use super::blocks::{Block, Blocks};
 use super::epilogue::EpilogueCode;
 use super::window::Axis;
-use crate::kernels::{blocks, Lowering};
+use crate::kernels::Lowering;
 use crate::loop_ir::{call, load, Expr, Intrinsic, Update};
 use crate::ops::{AveragePool2d, Epilogue, MaxPool2d, Window};
 
@@ -49,29 +50,33 @@ fn lower(
                         code.name("count", count.to_int())
                     }
                 };
-                blocks(code, channels, CHANNELS, true, |code, first, width| {
-                    let accumulators: Vec<_> =
-                        (0..width).map(|j| code.accumulator(&format!("acc{j}"), start)).collect();
-                    code.repeat("ky", &ky_from, &ky_to, |code, ky| {
-                        let row = &image * rows.input + rows.position(&y, &ky);
-                        let row = code.name("row", row * columns.input);
-                        code.repeat("kx", &kx_from, &kx_to, |code, kx| {
-                            let at = (&row + columns.position(&x_, &kx)) * channels + &first;
-                            let xs = code.view("xs", x, at, width);
-                            for (j, acc) in accumulators.iter().enumerate() {
-                                code.update(*acc, update, load(xs, j));
-                            }
+                Blocks::new(channels, CHANNELS, true).each(
+                    code,
+                    |code, Block { first, width, .. }| {
+                        let accumulators: Vec<_> = (0..width)
+                            .map(|j| code.accumulator(&format!("acc{j}"), start))
+                            .collect();
+                        code.repeat("ky", &ky_from, &ky_to, |code, ky| {
+                            let row = &image * rows.input + rows.position(&y, &ky);
+                            let row = code.name("row", row * columns.input);
+                            code.repeat("kx", &kx_from, &kx_to, |code, kx| {
+                                let at = (&row + columns.position(&x_, &kx)) * channels + &first;
+                                let xs = code.view("xs", x, at, width);
+                                for (j, acc) in accumulators.iter().enumerate() {
+                                    code.update(*acc, update, load(xs, j));
+                                }
+                            });
                         });
-                    });
-                    for (j, acc) in accumulators.into_iter().enumerate() {
-                        let channel = &first + j;
-                        let value = match update {
-                            Update::Max => acc.into(),
-                            _ => call(Intrinsic::DivideRounded, [acc.into(), count.clone()]),
-                        };
-                        epilogue.store(code, &pixel + &channel, value, &channel);
-                    }
-                });
+                        for (j, acc) in accumulators.into_iter().enumerate() {
+                            let channel = &first + j;
+                            let value = match update {
+                                Update::Max => acc.into(),
+                                _ => call(Intrinsic::DivideRounded, [acc.into(), count.clone()]),
+                            };
+                            epilogue.store(code, &pixel + &channel, value, &channel);
+                        }
+                    },
+                );
             });
         });
     });

@@ -1,7 +1,9 @@
 //! AVERAGE_POOL_2D and MEAN in parts: sums over the pixels of some rows, and what becomes of them.
 
+use super::blocks::{Block, Blocks};
 use super::epilogue::EpilogueCode;
-use crate::kernels::{blocks, Lowering};
+use crate::kernels::Lowering;
+
 use crate::loop_ir::{call, load, Expr, Intrinsic, Update};
 use crate::ops::PooledSums;
 
@@ -16,7 +18,8 @@ pub fn lower_sums(lowering: &mut Lowering) {
     let x = lowering.operand(0, "input");
     let before = (layer.node.inputs.len() > 1).then(|| lowering.operand(1, "sums"));
     let out = lowering.result(0);
-    blocks(&mut lowering.code, channels, CHANNELS, false, |code, first, width| {
+    let blocks = Blocks::new(channels, CHANNELS, false);
+    blocks.each(&mut lowering.code, |code, Block { first, width, .. }| {
         let sums: Vec<_> = (0..width)
             .map(|j| {
                 let start = before.map_or(Expr::Int(0), |sums| load(sums, &first + j));

@@ -1,5 +1,6 @@
 //! The taps of a window that lie inside the operand, along one axis.
 
+use super::blocks::Blocks;
 use crate::loop_ir::{Builder, Expr};
 use crate::ops::Window;
 
@@ -52,18 +53,20 @@ impl Axis {
         self.inside() == (0, self.output)
     }
 
-    /// Emits `body` for all results: once for those at the borders, which have taps outside, and
-    /// once for those between, if `inside` says that they are worth code of their own. It is told
-    /// which of the two it is.
+    /// Emits `body` for all results: for those at the borders, which have taps outside, one at a
+    /// time; for those between, up to `together` at a time, if `inside` says that they are worth
+    /// code of their own. It is told how many, or `None` at the border. Where results lie over
+    /// operands, none may be computed `again`.
     pub fn each(
         &self,
         code: &mut Builder,
         inside: bool,
-        mut body: impl FnMut(&mut Builder, &Expr, bool),
+        (together, again): (usize, bool),
+        mut body: impl FnMut(&mut Builder, &Expr, Option<usize>),
     ) {
         let (first, end) = self.inside();
         if !inside || first == end {
-            return code.repeat("x", 0usize, self.output, |code, x| body(code, &x, true));
+            return code.repeat("x", 0usize, self.output, |code, x| body(code, &x, None));
         }
         let right = self.output - end;
         if first + right > 0 {
@@ -78,10 +81,16 @@ impl Axis {
                     }
                 };
                 let x = code.name("x", x);
-                body(code, &x, true);
+                body(code, &x, None);
             });
         }
-        code.repeat("x", first, end, |code, x| body(code, &x, false));
+        if together == 1 {
+            return code.repeat("x", first, end, |code, x| body(code, &x, Some(1)));
+        }
+        Blocks::new(end - first, together, again).each(code, |code, block| {
+            let x = code.name("x", block.first + first);
+            body(code, &x, Some(block.width));
+        });
     }
 
     /// The taps that are inside for result `at`: from the first, up to but not including the
