@@ -1,22 +1,59 @@
-//! ADD, SUB and MUL: four elements at a time, by linear functions that give the same codes.
+//! ADD, SUB and MUL: four elements at a time.
+//!
+//! Sums are linear functions that give the same codes as the reference kernel, where there are any.
 //!
 //! Operands are walked through in runs, so that one may be repeated: by pixel, or by image.
 
 use super::assembler::{post, Assembler, Header, Slot};
-use super::linear::{Offset, Product, Sum, Wanted};
+use super::linear::{Sum, Wanted};
 use super::requantize::Codes;
-use super::weights::Ending;
+use super::weights::{Ending, Requantization};
 use super::{Argument, Kernel};
 use crate::kernels::Layer;
 use crate::loop_ir::assembly::registers::*;
 use crate::loop_ir::assembly::{Cond, Label, Operand, Reg, Shift};
-use crate::ops::{Add, Epilogue, Mul};
+use crate::ops::{Add, Addend, Epilogue, Mul, Multiplier};
 
 /// How a routine makes results of two codes.
 #[derive(Clone, Copy)]
 enum Function {
     Sum(Sum),
-    Product(Product),
+    Rounded(Rounded),
+    /// Of the codes above their zero points, requantized.
+    Product([i32; 2], Requantization),
+}
+
+/// A sum that is rounded as often as the reference kernel's, for scales with ties that its roundings
+/// decide. One of the factors is one half, which is a shift.
+#[derive(Clone, Copy)]
+struct Rounded {
+    /// The operand with another factor.
+    scaled: usize,
+    /// That factor.
+    factor: Requantization,
+    /// The operands' zero points, and whether they are subtracted.
+    operands: [(i32, bool); 2],
+    /// From the sum to a code.
+    by: Requantization,
+}
+
+impl Rounded {
+    fn new(operands: &[Addend; 2], by: Requantization) -> Option<Rounded> {
+        let positive = |addend: &Addend| {
+            let Multiplier { multiplier, shift } = addend.multiplier;
+            Multiplier { multiplier: multiplier.saturating_abs(), shift }
+        };
+        let half = Multiplier { multiplier: 1 << 30, shift: 0 };
+        let scaled = 1 - operands.iter().position(|operand| positive(operand) == half)?;
+        // Rounds as a requantization to codes without a zero point.
+        let factor = match positive(&operands[scaled]) {
+            by if by == half => Requantization { multiplier: 1 << 30, offset: 0, shift: 0 },
+            by => Requantization::new(by, 0)?,
+        };
+        let operands =
+            operands.map(|operand| (operand.zero_point, operand.multiplier.multiplier < 0));
+        Some(Rounded { scaled, factor, operands, by })
+    }
 }
 
 /// The bytes 1 and 3 of a word.
@@ -30,18 +67,22 @@ pub fn add(layer: Layer, op: &Add) -> Option<Kernel> {
     let (ending, code) = ending(layer, &op.epilogue)?;
     let [a, b] = op.operands;
     let sum = |x: i32, y: i32| code(a.apply(x) + b.apply(y));
-    let function = wanted(layer, &ending, &sum).sum(&op.operands, ending.multipliers[0])?;
-    kernel(layer, "add", Function::Sum(function), &ending)
+    let by = ending.multipliers[0];
+    let function = match wanted(layer, &ending, &sum).sum(&op.operands, by) {
+        Some(sum) => Function::Sum(sum),
+        None => {
+            let by = Requantization::new(by, ending.shift())?;
+            Function::Rounded(Rounded::new(&op.operands, by)?)
+        }
+    };
+    kernel(layer, "add", function, &ending)
 }
 
 /// The kernel for a product.
 pub fn mul(layer: Layer, op: &Mul) -> Option<Kernel> {
-    let (ending, code) = ending(layer, &op.epilogue)?;
-    let [a, b] = op.zero_points;
-    let product = |x: i32, y: i32| code((x - a) * (y - b));
-    let function =
-        wanted(layer, &ending, &product).product(op.zero_points, ending.multipliers[0])?;
-    kernel(layer, "mul", Function::Product(function), &ending)
+    let (ending, _) = ending(layer, &op.epilogue)?;
+    let by = Requantization::new(ending.multipliers[0], ending.shift())?;
+    kernel(layer, "mul", Function::Product(op.zero_points, by), &ending)
 }
 
 /// What becomes of results, and the code that is looked up for one, or stored.
@@ -107,14 +148,14 @@ fn kernel(layer: Layer, name: &'static str, function: Function, ending: &Ending)
     let mut a = Assembler::default();
     a.doc(
         "Four elements at a time. r0 and r1 point to the operands, r2 to the results, r3 to r7 are \
-         factors and offsets. Each result is rounded once; tflc has tried all pairs of codes to \
-         see that it is the one of the reference kernel, which rounds more often.",
+         factors and offsets. Where sums are rounded once, tflc has tried all pairs of codes to see \
+         that the results are those of the reference kernel, which rounds more often.",
     );
     let mut header = Header::default();
     let mut word = |value: i64| header.word(&mut a, value);
     let [count, blocks, rest] = [runs.count, runs.len / 4, runs.len % 4].map(|n| word(n as i64));
     let steps = runs.steps.map(&mut word);
-    let factors = function.words(ending).map(&mut word);
+    let factors: Vec<Slot> = function.words(ending).into_iter().map(&mut word).collect();
     let codes = Codes::new(&mut a, &mut header, ending);
     let end = a.slot();
 
@@ -131,9 +172,7 @@ fn kernel(layer: Layer, name: &'static str, function: Function, ending: &Ending)
         Some(operand) => [R0, R1][operand],
     };
     let codes = codes.start(&mut a, weights);
-    for (reg, slot) in [R3, R4, R5, R6, R7].into_iter().zip(factors) {
-        a.get(reg, slot);
-    }
+    load(&mut a, &factors);
     a.comment("a run");
     let (run, single, done) = (a.here(), a.label(), a.label());
     a.get(LR, blocks);
@@ -142,7 +181,7 @@ fn kernel(layer: Layer, name: &'static str, function: Function, ending: &Ending)
     a.add(LR, R0, Operand::Shifted(LR, Shift::Lsl, 2));
     a.put(LR, end);
     let block = a.here();
-    function.block(&mut a);
+    function.block(&mut a, &factors);
     RESULTS.iter().for_each(|&result| function.code(&mut a, &codes, result));
     codes.finish(&mut a, &RESULTS, (R9, LR));
     RESULTS.iter().for_each(|&code| a.strb(code, post(R2, 1)));
@@ -155,7 +194,7 @@ fn kernel(layer: Layer, name: &'static str, function: Function, ending: &Ending)
     a.cmp(LR, 0);
     a.branch(Cond::Eq, done);
     let next = a.here();
-    function.single(&mut a);
+    function.single(&mut a, &factors);
     function.code(&mut a, &codes, R12);
     codes.finish(&mut a, &[R12], (R9, R10));
     a.strb(R12, post(R2, 1));
@@ -188,6 +227,11 @@ fn kernel(layer: Layer, name: &'static str, function: Function, ending: &Ending)
     })
 }
 
+/// Words of the frame into `r3` and those behind it.
+fn load(a: &mut Assembler, words: &[Slot]) {
+    [R3, R4, R5, R6, R7].into_iter().zip(words).for_each(|(reg, &slot)| a.get(reg, slot));
+}
+
 /// Goes on to the next run, if there is one.
 fn next_run(a: &mut Assembler, steps: [Slot; 2], count: Slot, run: Label) {
     for (pointer, step) in [R0, R1].into_iter().zip(steps) {
@@ -201,8 +245,8 @@ fn next_run(a: &mut Assembler, steps: [Slot; 2], count: Slot, run: Label) {
 }
 
 impl Function {
-    /// What `r3` to `r7` hold.
-    fn words(self, ending: &Ending) -> [i64; 5] {
+    /// What `r3` to `r7` hold; of what is rounded, the first four and later the others.
+    fn words(self, ending: &Ending) -> Vec<i64> {
         let index = i64::from(ending.shift() - ending.zero_point);
         match self {
             Function::Sum(Sum { factors: [first, second], start, signed, shift }) => {
@@ -211,26 +255,37 @@ impl Function {
                     None => (i64::from(start) + index, 0),
                     Some(offset) => (start.into(), i64::from(offset) + index),
                 };
-                [first.into(), second.into(), start, ODD_BYTES, offset]
+                vec![first.into(), second.into(), start, ODD_BYTES, offset]
             }
-            Function::Product(Product { zero_points, multiplier, offset, shift }) => {
-                let (Offset::Same(offset) | Offset::Signed(offset)) = offset;
-                let offset = i64::from(offset) + (index << shift.max(0));
-                let [first, second] = zero_points.map(|zero_point| {
+            Function::Rounded(Rounded { scaled, factor, operands, by }) => {
+                let zero_point =
+                    |operand: usize, shift: u32| i64::from(operands[operand].0) << shift;
+                let words =
+                    |by: Requantization| [by.multiplier, by.offset, by.shift].map(i64::from);
+                let mut all = words(factor).to_vec();
+                all.push(zero_point(scaled, DOUBLED));
+                all.extend(words(by));
+                all.push(zero_point(1 - scaled, HALF));
+                all
+            }
+            Function::Product(zero_points, by) => {
+                let mut words = [by.multiplier, by.offset, by.shift].map(i64::from).to_vec();
+                words.extend(zero_points.map(|zero_point| {
                     let half = u32::from(-zero_point as i16 as u16);
                     i64::from((half << 16 | half) as i32)
-                });
-                [multiplier.into(), offset, shift.abs().into(), first, second]
+                }));
+                words
             }
         }
     }
 
-    /// Loads four elements of each operand, and leaves what makes codes.
-    fn block(self, a: &mut Assembler) {
-        a.ldr(R8, post(R0, 4));
-        a.ldr(R9, post(R1, 4));
+    /// Loads four elements of each operand, and leaves what [`Function::code`] makes codes of.
+    fn block(self, a: &mut Assembler, words: &[Slot]) {
         match self {
+            Function::Rounded(sum) => sum.elements(a, &RESULTS, words),
             Function::Sum(_) => {
+                a.ldr(R8, post(R0, 4));
+                a.ldr(R9, post(R1, 4));
                 for (even, odd) in [(R10, R8), (R11, R9)] {
                     a.and(even, R6, Operand::Shifted(odd, Shift::Lsl, 8));
                     a.and(odd, R6, odd);
@@ -244,11 +299,15 @@ impl Function {
                 a.smlawb(R11, R4, R9, R11);
                 a.smlawt(R8, R4, R9, R8);
             }
-            Function::Product(_) => {
+            Function::Product(..) => {
+                a.ldr(R8, post(R0, 4));
+                a.ldr(R9, post(R1, 4));
                 for (even, odd, zero_point) in [(R10, R8, R6), (R11, R9, R7)] {
                     a.sxtab16(even, zero_point, odd, 0);
                     a.sxtab16(odd, zero_point, odd, 8);
                 }
+                a.sadd16(R10, R10, R10);
+                a.sadd16(R8, R8, R8);
                 a.smulbb(R12, R10, R11);
                 a.smultt(R10, R10, R11);
                 a.smulbb(R11, R8, R9);
@@ -258,18 +317,22 @@ impl Function {
     }
 
     /// The same for one element, in `r12`.
-    fn single(self, a: &mut Assembler) {
-        a.ldrsb(R8, post(R0, 1));
-        a.ldrsb(R9, post(R1, 1));
+    fn single(self, a: &mut Assembler, words: &[Slot]) {
         match self {
+            Function::Rounded(sum) => sum.elements(a, &[R12], words),
             Function::Sum(_) => {
+                a.ldrsb(R8, post(R0, 1));
+                a.ldrsb(R9, post(R1, 1));
                 a.lsl(R8, R8, 8);
                 a.lsl(R9, R9, 8);
                 a.smlawb(R12, R3, R8, R5);
                 a.smlawb(R12, R4, R9, R12);
             }
-            Function::Product(_) => {
+            Function::Product(..) => {
+                a.ldrsb(R8, post(R0, 1));
+                a.ldrsb(R9, post(R1, 1));
                 a.sxtab16(R8, R6, R8, 0);
+                a.sadd16(R8, R8, R8);
                 a.sxtab16(R9, R7, R9, 0);
                 a.smulbb(R12, R8, R9);
             }
@@ -278,31 +341,54 @@ impl Function {
 
     /// From there to a code, or a table's index; `r9` is lost.
     fn code(self, a: &mut Assembler, codes: &Codes, x: Reg) {
-        let sign = Operand::Shifted(x, Shift::Asr, 31);
-        match self {
-            Function::Sum(Sum { signed, shift, .. }) => {
-                if signed.is_some() {
-                    a.add(x, x, sign);
-                    a.add(x, x, R7);
-                }
-                codes.saturate(a, x, shift);
+        let Function::Sum(Sum { signed, shift, .. }) = self else {
+            return codes.requantize(a, x, (R3, R4, R5), R9);
+        };
+        if signed.is_some() {
+            a.add(x, x, Operand::Shifted(x, Shift::Asr, 31));
+            a.add(x, x, R7);
+        }
+        codes.saturate(a, x, shift);
+    }
+}
+
+/// Codes are shifted to the left by so many bits, where the factor is one half of a doubled sum.
+const HALF: u32 = 20;
+/// Else, doubled for SMMLAR.
+const DOUBLED: u32 = 21;
+
+impl Rounded {
+    /// Loads elements and leaves their doubled sums; `r3` to `r5` are then what requantizes them.
+    /// `r6`, `r7`, `r9` and others but `lr` are lost.
+    fn elements(self, a: &mut Assembler, sums: &[Reg], words: &[Slot]) {
+        let pointer = |operand: usize| post([R0, R1][operand], 1);
+        // The code above its zero point, or under it.
+        let shifted = |a: &mut Assembler, operand: usize, x: Reg, by: u32| {
+            let code = Operand::Shifted(x, Shift::Lsl, by);
+            match self.operands[operand].1 {
+                false => a.rsb(x, R6, code),
+                true => a.sub(x, R6, code),
             }
-            Function::Product(Product { offset, shift, .. }) => {
-                if shift < 0 {
-                    a.lsl(x, x, R5);
-                }
-                let offset = match offset {
-                    Offset::Same(_) => R4,
-                    Offset::Signed(_) => {
-                        a.add(R9, R4, sign);
-                        R9
-                    }
-                };
-                a.smmlar(x, x, R3, offset);
-                if shift >= 0 {
-                    a.asr(x, x, R5);
-                }
-                codes.saturate(a, x, 0);
+        };
+        load(a, &words[..4]);
+        sums.iter().for_each(|&sum| a.ldrsb(sum, pointer(self.scaled)));
+        for &sum in sums {
+            shifted(a, self.scaled, sum, DOUBLED);
+            if self.factor.shift > 0 {
+                a.add(R9, R4, Operand::Shifted(sum, Shift::Asr, 31));
+                a.smmlar(sum, sum, R3, R9);
+                a.asr(sum, sum, R5);
+            } else {
+                a.asr(sum, sum, 2);
+            }
+        }
+        load(a, &words[4..]);
+        for pair in sums.chunks(2) {
+            let codes = &[R7, R9][..pair.len()];
+            codes.iter().for_each(|&code| a.ldrsb(code, pointer(1 - self.scaled)));
+            for (&sum, &code) in pair.iter().zip(codes) {
+                shifted(a, 1 - self.scaled, code, HALF);
+                a.add(sum, code, Operand::Shifted(sum, Shift::Lsl, 1));
             }
         }
     }

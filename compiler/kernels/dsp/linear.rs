@@ -1,20 +1,11 @@
 //! Codes of two operands' codes by a linear function, proved for every pair of codes.
 //!
 //! TFLite's kernels round several times on the way from two codes to one. What comes out is, but
-//! for those roundings, a linear function of the two codes, or of their product; and there are only
-//! 65536 pairs. So factors are looked for with which a single rounding down gives the very same
-//! code for every pair: the offset has a lowest and a highest value that do.
+//! for those roundings, a linear function of the two codes; and there are only 65536 pairs. So factors
+//! are looked for with which a single rounding down gives the very same code for every pair: the
+//! offset has a lowest and a highest value that do.
 
 use crate::ops::{Addend, Multiplier};
-
-/// What is added before results are rounded down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Offset {
-    /// The same for all.
-    Same(i32),
-    /// One less for negative values: ties are rounded away from zero.
-    Signed(i32),
-}
 
 /// `(offset + first · a + second · b) >> shift`, held within the bounds.
 #[derive(Clone, Copy, Debug)]
@@ -27,19 +18,6 @@ pub struct Sum {
     pub signed: Option<i32>,
     /// To the right.
     pub shift: u32,
-}
-
-/// `(offset + (product · multiplier) >> 32) >> shift`, held within the bounds.
-#[derive(Clone, Copy, Debug)]
-pub struct Product {
-    /// Subtracted from the codes.
-    pub zero_points: [i32; 2],
-    /// The factor.
-    pub multiplier: i32,
-    /// What is added to the high half of the product, which is rounded to nearest.
-    pub offset: Offset,
-    /// To the right; negative is the products' shift to the left before the multiplication.
-    pub shift: i32,
 }
 
 /// What a function of two codes must give.
@@ -120,35 +98,6 @@ impl Wanted<'_> {
                 })?;
                 Some(found(i32::try_from(start).ok()?, Some(offset)))
             })
-        })
-    }
-
-    /// The product of the codes above their zero points times `by`, as a linear function.
-    pub fn product(&self, zero_points: [i32; 2], by: Multiplier) -> Option<Product> {
-        let cases = self.cases();
-        let shift = (-1 - by.shift).min(22);
-        if shift < -14 {
-            return None;
-        }
-        let product = |case: &Case| {
-            let [a, b] = [0, 1].map(|i| case.codes[i] - i64::from(zero_points[i]));
-            a * b << (-shift).max(0)
-        };
-        let lost = -1 - by.shift - shift;
-        let nearest = if lost > 31 { 0 } else { i64::from(by.multiplier) >> lost };
-        let right = shift.max(0) as u32;
-        [0, 1, -1, 2, -2].into_iter().find_map(|step| {
-            let multiplier = i32::try_from(nearest + step).ok().filter(|&m| m >= 0)?;
-            let high = |product: i64| product * i64::from(multiplier) + (1 << 31) >> 32;
-            let found = |offset| Product { zero_points, multiplier, offset, shift };
-            if let Some(offset) = self.offset(&cases, right, |case| high(product(case))) {
-                return Some(found(Offset::Same(offset)));
-            }
-            let offset = self.offset(&cases, right, |case| {
-                let product = product(case);
-                high(product) - i64::from(product < 0)
-            })?;
-            Some(found(Offset::Signed(offset)))
         })
     }
 }
