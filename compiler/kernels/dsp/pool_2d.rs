@@ -44,8 +44,6 @@ enum Block {
     Words(usize),
     /// One word of four channels, sums in a register each.
     Wide,
-    /// One channel.
-    Channel,
 }
 
 /// Rows or columns.
@@ -151,10 +149,9 @@ fn kernels(
     end: &End,
     blocks: &[Block],
 ) -> Vec<Kernel> {
-    let fitting: Vec<Block> =
-        blocks.iter().copied().filter(|block| block.channels() <= geometry.channels).collect();
-    let fitting = if fitting.is_empty() { vec![Block::Channel] } else { fitting };
-    fitting.into_iter().map(|block| kernel(name, summary, block, geometry, end)).collect()
+    let fits = |block: &Block| block.channels() <= geometry.channels;
+    let fitting = blocks.iter().copied().filter(fits);
+    fitting.map(|block| kernel(name, summary, block, geometry, end)).collect()
 }
 
 /// A little more than one over `count`, with 30 fractional bits: `(x · r + 2^29) >> 30` for a sum
@@ -194,7 +191,6 @@ impl Block {
         match self {
             Block::Words(words) => 4 * words,
             Block::Wide => 4,
-            Block::Channel => 1,
         }
     }
 }
@@ -235,16 +231,20 @@ impl Steps {
         a.add(R5, R5, R4);
     }
 
-    /// One step further; whether it was the last one is compared.
-    fn step(&self, a: &mut Assembler, start: Slot, left: Slot) {
+    /// One step further.
+    fn step(&self, a: &mut Assembler, start: Slot) {
         a.get(R4, start);
         a.get(R5, self.stride);
-        a.get(R6, left);
         a.add(R4, R4, R5);
         a.put(R4, start);
-        a.subs(R6, R6, 1);
-        a.put(R6, left);
     }
+}
+
+/// Counts down; whether it comes to nothing is compared. `r12` holds what is left.
+fn count_down(a: &mut Assembler, left: Slot) {
+    a.get(R12, left);
+    a.subs(R12, R12, 1);
+    a.put(R12, left);
 }
 
 /// What a routine is made for, besides the numbers in its header.
@@ -263,6 +263,7 @@ fn kernel(name: &'static str, summary: Summary, block: Block, g: &Geometry, end:
     let width = block.channels();
     let blocks = g.channels.div_ceil(width);
     let back = blocks * width - g.channels;
+    let several = blocks > 1;
     let unrolled = |axis: Axis, most: usize| {
         let sums = summary == Summary::Maximum || matches!(block, Block::Words(_));
         let fits = sums && summary != Summary::Mean && axis.is_inside() && axis.size <= most;
@@ -291,7 +292,7 @@ fn kernel(name: &'static str, summary: Summary, block: Block, g: &Geometry, end:
     // From an unrolled window's last column to the next row, and from a window to the next.
     let row_step = word((pitch + g.channels) as i64 - (g.channels * g.columns.size) as i64);
     let pixel_step = word((g.channels * g.columns.stride) as i64);
-    let blocks = word(blocks as i64);
+    let blocks_ = word(blocks as i64);
     let back_ = word(back as i64);
     let reciprocal_ = word(reciprocal(most).into());
     let first_reciprocal = word(-4 * least as i64);
@@ -367,8 +368,10 @@ fn kernel(name: &'static str, summary: Summary, block: Block, g: &Geometry, end:
         a.ldr(R4, Address::Index(R5, R4, 2));
         a.put(R4, reciprocal_);
     }
-    a.get(R4, blocks);
-    a.put(R4, left);
+    if several {
+        a.get(R4, blocks_);
+        a.put(R4, left);
+    }
     a.comment("some of its channels");
     let next_block = a.here();
     a.get(R0, at);
@@ -378,15 +381,17 @@ fn kernel(name: &'static str, summary: Summary, block: Block, g: &Geometry, end:
     if columns.is_none() {
         a.get(R2, step);
     }
-    a.add(R12, R0, width as i32);
-    a.put(R12, at);
+    if several {
+        a.add(R12, R0, width as i32);
+        a.put(R12, at);
+    }
     form.window(&mut a, taps);
     a.get(R0, out);
     form.finish(&mut a, &codes, reciprocal_, factors);
     a.put(R0, out);
-    a.get(R12, left);
-    a.subs(R12, R12, 1);
-    a.put(R12, left);
+    if several {
+        count_down(&mut a, left);
+    }
     if back > 0 {
         let done = a.label();
         a.branch(Cond::Eq, done);
@@ -401,12 +406,16 @@ fn kernel(name: &'static str, summary: Summary, block: Block, g: &Geometry, end:
         }
         a.branch(Cond::Al, next_block);
         a.bind(done);
-    } else {
+    } else if several {
         a.branch(Cond::Ne, next_block);
     }
-    columns_.step(&mut a, column, columns_left);
+    if columns.is_none() {
+        columns_.step(&mut a, column);
+    }
+    count_down(&mut a, columns_left);
     a.branch(Cond::Ne, next_pixel);
-    rows_.step(&mut a, rows_.start, rows_.results);
+    rows_.step(&mut a, rows_.start);
+    count_down(&mut a, rows_.results);
     a.branch(Cond::Ne, next_row);
 
     let mut args = vec![Argument::Operand(0), Argument::Result, Argument::Head];
@@ -475,7 +484,6 @@ impl Form {
         let lowest = i32::from_le_bytes([0x80; 4]);
         let value = if self.summary == Summary::Maximum { lowest } else { 0 };
         let registers = match (self.summary, self.block) {
-            (_, Block::Channel) => 1,
             (Summary::Maximum, Block::Words(words)) => words,
             (_, Block::Words(words)) => 2 * words,
             (_, Block::Wide) => 4,
@@ -486,14 +494,10 @@ impl Form {
     /// The activations at `r0`, whether they are the first ones or go to others.
     fn tap(self, a: &mut Assembler, first: bool) {
         match (self.summary, self.block) {
-            (Summary::Maximum, block) => {
-                let words = if let Block::Words(words) = block { words } else { 1 };
+            (Summary::Maximum, Block::Words(words)) => {
                 let to = if first { SINGLE } else { LOADED };
                 for (i, &reg) in to[..words].iter().enumerate() {
-                    match block {
-                        Block::Channel => a.ldrb(reg, behind(R0, 0)),
-                        _ => a.ldr(reg, behind(R0, 4 * i as i32)),
-                    }
+                    a.ldr(reg, behind(R0, 4 * i as i32));
                 }
                 if !first {
                     (0..words).for_each(|i| a.max8(SINGLE[i], LOADED[i], R12));
@@ -516,10 +520,6 @@ impl Form {
             (_, Block::Wide) => {
                 a.ldr(R8, behind(R0, 0));
                 (0..4).for_each(|i| a.sxtab(SINGLE[i], SINGLE[i], R8, i as u32));
-            }
-            (_, Block::Channel) => {
-                a.ldrsb(R8, behind(R0, 0));
-                a.add(R4, R4, R8);
             }
         }
     }
@@ -552,9 +552,8 @@ impl Form {
         let words = if let Block::Words(words) = self.block { words } else { 1 };
         for [even, odd] in SUMS.into_iter().take(words) {
             let results = match self.block {
-                Block::Words(_) => vec![R10, R11, even, odd],
-                Block::Wide => SINGLE.to_vec(),
-                Block::Channel => SINGLE[..1].to_vec(),
+                Block::Words(_) => [R10, R11, even, odd],
+                Block::Wide => SINGLE,
             };
             match (self.summary, self.block) {
                 (Summary::Maximum, _) => {}
@@ -601,11 +600,8 @@ mod tests {
             let most = 128 * count as i32;
             for sum in (-most..=most).step_by(if count > 300 { 7 } else { 1 }) {
                 let mean = (i64::from(sum) * by + (1 << 29)) >> 30;
-                assert_eq!(
-                    mean,
-                    tflc_rt::divide_rounded(sum, count as i32).into(),
-                    "{sum} / {count}"
-                );
+                let expected = tflc_rt::divide_rounded(sum, count as i32);
+                assert_eq!(mean, i64::from(expected), "{sum} / {count}");
             }
         }
     }
