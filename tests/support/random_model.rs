@@ -664,8 +664,20 @@ impl Draw {
     }
 
     fn pool(&mut self) -> Option<()> {
-        let input = self.activations(Some(4));
+        let input = match self.rng.chance(40) {
+            true => self.many_channels()?,
+            false => self.activations(Some(4)),
+        };
         self.pool_of(input)
+    }
+
+    /// An input with more channels, or more pixels, than others have.
+    fn many_channels(&mut self) -> Option<i32> {
+        let [rows, columns] = [(); 2].map(|()| self.rng.range(1, 20) as i32);
+        let shape = [1, rows, columns, self.rng.range(1, 40) as i32];
+        fits(&shape)?;
+        let q = self.quantization();
+        Some(self.input(tensor_type::INT8, &shape, Some(q)))
     }
 
     fn pool_of(&mut self, input: i32) -> Option<()> {
@@ -880,7 +892,10 @@ impl Draw {
 
     fn mean(&mut self) -> Option<()> {
         let rank = self.rng.pick(&[1, 2, 3, 4, 4, 4, 5]);
-        let input = self.activations(Some(rank));
+        let input = match self.rng.chance(30) {
+            true => self.many_channels()?,
+            false => self.activations(Some(rank)),
+        };
         self.mean_of(input)
     }
 

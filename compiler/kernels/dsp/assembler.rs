@@ -3,7 +3,8 @@
 
 use crate::loop_ir::assembly::registers::*;
 use crate::loop_ir::assembly::{
-    Address, Alu, Cond, Extend, Inst, Label, Multiply, Operand, Parallel, Reg, Routine, Width,
+    Address, Alu, Cond, Extend, ExtendAdd, Inst, Label, Multiply, Operand, Parallel, Reg, Routine,
+    Width,
 };
 
 /// A routine under construction.
@@ -67,8 +68,9 @@ impl Assembler {
         self.code.push(inst);
     }
 
-    alu! { add Add sub Sub rsb Rsb lsl Lsl lsr Lsr asr Asr }
+    alu! { add Add sub Sub rsb Rsb and And lsl Lsl lsr Lsr asr Asr }
     multiply! { smlad Smlad smlabt Smlabt smlatb Smlatb smmlar Smmlar mla Mla }
+    multiply! { smlawb Smlawb smlawt Smlawt }
 
     /// Words for readers.
     pub fn comment(&mut self, text: &str) {
@@ -123,6 +125,31 @@ impl Assembler {
         self.push(Inst::Mul(d, n, m));
     }
 
+    /// `d = n · m` of the bottom halfwords.
+    pub fn smulbb(&mut self, d: Reg, n: Reg, m: Reg) {
+        self.push(Inst::Smulbb(d, n, m));
+    }
+
+    /// `d = n · m` of the top halfwords.
+    pub fn smultt(&mut self, d: Reg, n: Reg, m: Reg) {
+        self.push(Inst::Smultt(d, n, m));
+    }
+
+    /// The bottom halfword, widened.
+    pub fn sxth(&mut self, d: Reg, m: Reg) {
+        self.push(Inst::Extend { op: Extend::Sxth, d, m, ror: 0 });
+    }
+
+    /// A byte of `m`, counted from the lowest one, added to `n`.
+    pub fn sxtab(&mut self, d: Reg, n: Reg, m: Reg, byte: u32) {
+        self.push(Inst::ExtendAdd { op: ExtendAdd::Sxtab, d, n, m, ror: 8 * byte });
+    }
+
+    /// The bytes 0 and 2 of `m` added to the halfwords of `n`; of `m` rotated by so many bits.
+    pub fn sxtab16(&mut self, d: Reg, n: Reg, m: Reg, ror: u32) {
+        self.push(Inst::ExtendAdd { op: ExtendAdd::Sxtab16, d, n, m, ror });
+    }
+
     /// The bytes 0 and 2 as halfwords.
     pub fn sxtb16(&mut self, d: Reg, m: Reg) {
         self.push(Inst::Extend { op: Extend::Sxtb16, d, m, ror: 0 });
@@ -158,6 +185,16 @@ impl Assembler {
         self.push(Inst::Ssat(d, 8, m, 0));
     }
 
+    /// `m`, shifted to the right, held within an int8.
+    pub fn ssat8_asr(&mut self, d: Reg, m: Reg, by: u32) {
+        self.push(Inst::Ssat(d, 8, m, by));
+    }
+
+    /// `m` held within so many bits without a sign.
+    pub fn usat(&mut self, d: Reg, bits: u32, m: Reg) {
+        self.push(Inst::Usat(d, bits, m));
+    }
+
     /// `m` held within a uint8.
     pub fn usat8(&mut self, d: Reg, m: Reg) {
         self.push(Inst::Usat(d, 8, m));
@@ -183,6 +220,11 @@ impl Assembler {
     /// Loads an int8.
     pub fn ldrsb(&mut self, t: Reg, at: Address) {
         self.push(Inst::Load(Width::SignedByte, t, at));
+    }
+
+    /// Loads a uint8.
+    pub fn ldrb(&mut self, t: Reg, at: Address) {
+        self.push(Inst::Load(Width::Byte, t, at));
     }
 
     /// Stores a word.

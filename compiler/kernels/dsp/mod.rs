@@ -5,10 +5,14 @@
 //! or the portable one computes.
 
 mod assembler;
+mod binary;
 mod conv_2d;
 mod depthwise_conv_2d;
+mod elementwise;
 mod fully_connected;
 mod gather;
+mod linear;
+mod pool_2d;
 mod requantize;
 mod residual;
 mod weights;
@@ -71,7 +75,15 @@ pub fn kernels(layer: Layer) -> Vec<Kernel> {
         Op::Conv2d(op) => conv_2d(layer, op),
         Op::DepthwiseConv2d(op) => depthwise_conv_2d(layer, op).map(|kernel| vec![kernel]),
         Op::FullyConnected(op) => fully_connected(layer, op).map(|kernel| vec![kernel]),
-        _ => None,
+        Op::Add(op) => binary::add(layer, op).map(|kernel| vec![kernel]),
+        Op::AveragePool2d(op) => pool_2d::average(layer, op),
+        Op::MaxPool2d(op) => pool_2d::max(layer, op),
+        Op::Mean(op) => pool_2d::mean(layer, op),
+        Op::Mul(op) => binary::mul(layer, op).map(|kernel| vec![kernel]),
+        op => op
+            .stages()
+            .and_then(|stages| elementwise::kernel(layer, &stages))
+            .map(|kernel| vec![kernel]),
     };
     kernels.unwrap_or_default()
 }

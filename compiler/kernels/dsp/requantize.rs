@@ -40,7 +40,7 @@ impl Codes {
         codes
     }
 
-    /// Codes between two bounds.
+    /// Codes between two bounds; also four in a word.
     pub fn bounded(
         a: &mut Assembler,
         header: &mut Header,
@@ -50,8 +50,8 @@ impl Codes {
         let (negative, table) = (low < zero_point, false);
         Codes {
             form: Form { negative, low: low > -128, high: high < 127, table },
-            low: header.word(a, i64::from(low as u8)),
-            high: header.word(a, i64::from(high as u8)),
+            low: header.word(a, in_each_byte(low)),
+            high: header.word(a, in_each_byte(high)),
             table: Slot::default(),
         }
     }
@@ -80,6 +80,18 @@ impl Codes {
             // The offset makes it the table's index.
             true => a.usat8(sum, sum),
             false => a.ssat8(sum, sum),
+        }
+    }
+
+    /// Holds a result, shifted to the right, within codes, or within indices of the table.
+    pub fn saturate(&self, a: &mut Assembler, x: Reg, shift: u32) {
+        if self.form.table {
+            if shift > 0 {
+                a.asr(x, x, shift as i32);
+            }
+            a.usat8(x, x);
+        } else {
+            a.ssat8_asr(x, x, shift);
         }
     }
 
@@ -117,6 +129,11 @@ impl Codes {
             codes.iter().for_each(|&reg| a.ldrsb(reg, Address::Index(limit, reg, 0)));
         }
     }
+}
+
+/// A code in all bytes of a word.
+pub fn in_each_byte(code: i32) -> i64 {
+    i32::from_le_bytes([code as u8; 4]).into()
 }
 
 /// Two filters' sums `P` and `Q`: doubled, the high filter's where `P` was.

@@ -4,8 +4,8 @@
 //! decide a branch or an address, so what one execution shows holds for all of them.
 
 use super::{
-    Address, Alu, Cond, Extend, Inst, Label, Multiply, Operand, Parallel, Reg, Routine, Shift,
-    Width,
+    Address, Alu, Cond, Extend, ExtendAdd, Inst, Label, Multiply, Operand, Parallel, Reg, Routine,
+    Shift, Width,
 };
 
 /// What a register's or memory's contents depend on.
@@ -505,9 +505,18 @@ impl<'a, 'b> Machine<'a, 'b> {
             Inst::Mul(d, n, m) => {
                 self.compute(*d, self.get(*n).wrapping_mul(self.get(*m)), &[*n, *m]);
             }
+            Inst::Smulbb(d, n, m) => {
+                let product = i32::from(self.get(*n) as i16) * i32::from(self.get(*m) as i16);
+                self.compute(*d, product as u32, &[*n, *m]);
+            }
+            Inst::Smultt(d, n, m) => {
+                let product = (self.get(*n) as i32 >> 16) * (self.get(*m) as i32 >> 16);
+                self.compute(*d, product as u32, &[*n, *m]);
+            }
             Inst::Multiply { op, d, n, m, a } => {
                 let (x, y, sum) = (self.get(*n) as i32, self.get(*m) as i32, self.get(*a) as i32);
                 let (bottom, top) = (|v: i32| i32::from(v as i16), |v: i32| v >> 16);
+                let high = |x: i32, y: i32| (i64::from(x) * i64::from(y) >> 16) as i32;
                 let value = match op {
                     Multiply::Mla => sum.wrapping_add(x.wrapping_mul(y)),
                     Multiply::Smlad => {
@@ -518,6 +527,8 @@ impl<'a, 'b> Machine<'a, 'b> {
                     Multiply::Smlabt => sum.wrapping_add(bottom(x) * top(y)),
                     Multiply::Smlatb => sum.wrapping_add(top(x) * bottom(y)),
                     Multiply::Smlatt => sum.wrapping_add(top(x) * top(y)),
+                    Multiply::Smlawb => sum.wrapping_add(high(x, bottom(y))),
+                    Multiply::Smlawt => sum.wrapping_add(high(x, top(y))),
                     Multiply::Smmlar => {
                         let product = i64::from(x) * i64::from(y);
                         let wide = (i64::from(sum) << 32).wrapping_add(product);
@@ -541,6 +552,18 @@ impl<'a, 'b> Machine<'a, 'b> {
                     _ => Origin::Data,
                 };
                 self.set(*d, value, origin);
+            }
+            Inst::ExtendAdd { op, d, n, m, ror } => {
+                let (sum, x) = (self.get(*n), self.get(*m).rotate_right(*ror));
+                let value = match op {
+                    ExtendAdd::Sxtab => sum.wrapping_add(x as i8 as u32),
+                    ExtendAdd::Sxtab16 => {
+                        let low = sum.wrapping_add(x as i8 as u32) & 0xffff;
+                        let high = (sum >> 16).wrapping_add((x >> 16) as i8 as u32) << 16;
+                        low | high
+                    }
+                };
+                self.compute(*d, value, &[*n, *m]);
             }
             Inst::Pkhbt(d, n, m, by) => {
                 let value = self.get(*n) & 0xffff | (self.get(*m) << by) & 0xffff_0000;

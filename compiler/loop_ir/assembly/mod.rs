@@ -108,6 +108,9 @@ pub enum Multiply {
     Smlabt,
     Smlatb,
     Smlatt,
+    /// A word times a halfword, without the lowest 16 bits.
+    Smlawb,
+    Smlawt,
     Smmlar,
 }
 
@@ -120,6 +123,15 @@ pub enum Extend {
     Uxtb,
     /// The bytes 0 and 2.
     Sxtb16,
+}
+
+/// The same, added to a register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum ExtendAdd {
+    Sxtab,
+    /// The bytes 0 and 2, halfwords side by side.
+    Sxtab16,
 }
 
 /// Operations on the parts of two registers side by side.
@@ -202,6 +214,10 @@ pub enum Inst {
     },
     Cmp(Reg, Operand),
     Mul(Reg, Reg, Reg),
+    /// The product of two bottom halfwords.
+    Smulbb(Reg, Reg, Reg),
+    /// The product of two top halfwords.
+    Smultt(Reg, Reg, Reg),
     /// `d = a + n · m`.
     Multiply {
         op: Multiply,
@@ -213,6 +229,14 @@ pub enum Inst {
     Extend {
         op: Extend,
         d: Reg,
+        m: Reg,
+        ror: u32,
+    },
+    /// `d = n +` a part of `m`, rotated to the right and widened.
+    ExtendAdd {
+        op: ExtendAdd,
+        d: Reg,
+        n: Reg,
         m: Reg,
         ror: u32,
     },

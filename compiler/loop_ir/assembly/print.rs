@@ -1,7 +1,8 @@
 //! How instructions are spelled: the unified syntax that GNU's and LLVM's assemblers read.
 
 use super::{
-    Address, Alu, Cond, Extend, Inst, Label, Multiply, Operand, Parallel, Reg, Shift, Width,
+    Address, Alu, Cond, Extend, ExtendAdd, Inst, Label, Multiply, Operand, Parallel, Reg, Shift,
+    Width,
 };
 use std::collections::HashSet;
 
@@ -107,6 +108,13 @@ fn address(address: Address) -> String {
     }
 }
 
+fn rotated(ror: u32) -> String {
+    match ror {
+        0 => String::new(),
+        by => format!(", ror #{by}"),
+    }
+}
+
 fn suffix(width: Width) -> &'static str {
     match width {
         Width::Word => "",
@@ -142,6 +150,8 @@ fn spell(inst: &Inst, label: &dyn Fn(Label) -> String) -> String {
         }
         Inst::Cmp(n, m) => format!("cmp {}, {}", r(*n), operand(*m)),
         Inst::Mul(d, n, m) => format!("mul {}, {}, {}", r(*d), r(*n), r(*m)),
+        Inst::Smulbb(d, n, m) => format!("smulbb {}, {}, {}", r(*d), r(*n), r(*m)),
+        Inst::Smultt(d, n, m) => format!("smultt {}, {}, {}", r(*d), r(*n), r(*m)),
         Inst::Multiply { op, d, n, m, a } => {
             let name = match op {
                 Multiply::Mla => "mla",
@@ -150,6 +160,8 @@ fn spell(inst: &Inst, label: &dyn Fn(Label) -> String) -> String {
                 Multiply::Smlabt => "smlabt",
                 Multiply::Smlatb => "smlatb",
                 Multiply::Smlatt => "smlatt",
+                Multiply::Smlawb => "smlawb",
+                Multiply::Smlawt => "smlawt",
                 Multiply::Smmlar => "smmlar",
             };
             format!("{name} {}, {}, {}, {}", r(*d), r(*n), r(*m), r(*a))
@@ -161,8 +173,14 @@ fn spell(inst: &Inst, label: &dyn Fn(Label) -> String) -> String {
                 Extend::Uxtb => "uxtb",
                 Extend::Sxtb16 => "sxtb16",
             };
-            let rotated = if *ror == 0 { String::new() } else { format!(", ror #{ror}") };
-            format!("{name} {}, {}{rotated}", r(*d), r(*m))
+            format!("{name} {}, {}{}", r(*d), r(*m), rotated(*ror))
+        }
+        Inst::ExtendAdd { op, d, n, m, ror } => {
+            let name = match op {
+                ExtendAdd::Sxtab => "sxtab",
+                ExtendAdd::Sxtab16 => "sxtab16",
+            };
+            format!("{name} {}, {}, {}{}", r(*d), r(*n), r(*m), rotated(*ror))
         }
         Inst::Pkhbt(d, n, m, 0) => format!("pkhbt {}, {}, {}", r(*d), r(*n), r(*m)),
         Inst::Pkhbt(d, n, m, by) => format!("pkhbt {}, {}, {}, lsl #{by}", r(*d), r(*n), r(*m)),
