@@ -238,7 +238,7 @@ pub fn kernel(
 
     let mut words = ending.table_words();
     for (filter, by) in filters.iter().zip(factors) {
-        let taps = filter.taps(g.size[0] * g.size[1]);
+        let taps = weights::taps(&filter.weights, g.size[0] * g.size[1]);
         let tap = |y: usize, x: usize| {
             let (y, x) = if swapped { (x, y) } else { (y, x) };
             let columns = if swapped { g.size[0] } else { g.size[1] };

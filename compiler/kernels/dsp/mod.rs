@@ -252,11 +252,9 @@ fn conv_2d(layer: Layer, op: &Conv2d) -> Option<Vec<Kernel>> {
         weights::filters(layer, count, runs, op.input_zero_point, &ending, |filter, row, tap| {
             weights[(filter * runs.0 + row) * runs.1 + tap]
         });
-    let kernels = [
-        winograd::kernel(&geometry, &filters, &ending),
-        conv_2d::kernel(&geometry, &filters, &ending),
-    ];
-    Some(kernels.into_iter().flatten().collect())
+    let mut kernels = winograd::kernels(&geometry, &filters, &ending);
+    kernels.extend(conv_2d::kernel(&geometry, &filters, &ending));
+    Some(kernels)
 }
 
 fn fully_connected(layer: Layer, op: &FullyConnected) -> Option<Kernel> {

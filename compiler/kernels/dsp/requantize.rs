@@ -50,8 +50,8 @@ impl Codes {
         let (negative, table) = (low < zero_point, false);
         Codes {
             form: Form { negative, low: low > -128, high: high < 127, table },
-            low: header.word(a, i64::from(low as u8)),
-            high: header.word(a, i64::from(high as u8)),
+            low: header.word(a, low.into()),
+            high: header.word(a, high.into()),
             table: Slot::default(),
         }
     }

@@ -102,28 +102,40 @@ impl Adding {
 
     /// The four codes of a pixel, in `r4` to `r7`: those of the filters 1, 0, 3 and 2.
     fn pixel(&self, a: &mut Assembler, output: Slot) {
-        let codes = [R5, R4, R7, R6];
+        a.get(R8, output);
+        self.codes(a, R8, &[R5, R4, R7, R6], |a, _| a.ldrsb(R9, post(R8, 1)));
+    }
+
+    /// Adds the residual to codes in registers above `r3`. `output` says where the first one will
+    /// go and becomes the place of its residual; `load` puts the residual of a code into `r9`. `r0`
+    /// to `r3` and `r12` are lost.
+    pub fn codes(
+        &self,
+        a: &mut Assembler,
+        output: Reg,
+        codes: &[Reg],
+        load: impl Fn(&mut Assembler, usize),
+    ) {
         self.own.load(a);
-        for code in codes {
+        for &code in codes {
             self.own.share(a, code);
         }
         self.other.load(a);
-        a.get(R8, output);
         a.get(R9, self.variables().distance);
-        a.add(R8, R8, R9);
-        for code in codes {
-            a.ldrsb(R9, post(R8, 1));
+        a.add(output, output, R9);
+        for (i, &code) in codes.iter().enumerate() {
+            load(a, i);
             self.other.share(a, R9);
             a.add(code, code, R9);
         }
         for (reg, slot) in [R1, R2, R3].into_iter().zip(self.by) {
             a.get(reg, slot);
         }
-        for code in codes {
+        for &code in codes {
             a.lsl(code, code, 1);
             self.codes.requantize(a, code, (R1, R2, R3), R12);
         }
-        self.codes.finish(a, &codes, (R1, R2));
+        self.codes.finish(a, codes, (R1, R2));
     }
 }
 

@@ -74,18 +74,16 @@ pub fn filters(
     (0..count).map(filter).collect()
 }
 
-impl Filter {
-    /// The weights of a filter of one run, in the order of its taps.
-    pub fn taps(&self, run: usize) -> Vec<i32> {
-        let mut taps = vec![0; run];
-        for ((a, b), weights) in pairs(run).into_iter().zip(&self.weights) {
-            taps[a] = weights[0];
-            if let Some(b) = b {
-                taps[b] = weights[1];
-            }
+/// The weights of a run in the order of its taps.
+pub fn taps(weights: &[[i32; 2]], run: usize) -> Vec<i32> {
+    let mut taps = vec![0; run];
+    for ((a, b), weights) in pairs(run).into_iter().zip(weights) {
+        taps[a] = weights[0];
+        if let Some(b) = b {
+            taps[b] = weights[1];
         }
-        taps
     }
+    taps
 }
 
 /// A filter whose code is the same for all activations, so far above the zero point. What training

@@ -120,6 +120,8 @@ pub enum Extend {
     Uxtb,
     /// The bytes 0 and 2.
     Sxtb16,
+    /// The bytes 0 and 2, without a sign.
+    Uxtb16,
 }
 
 /// Operations on the parts of two registers side by side.

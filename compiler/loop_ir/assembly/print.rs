@@ -160,6 +160,7 @@ fn spell(inst: &Inst, label: &dyn Fn(Label) -> String) -> String {
                 Extend::Sxth => "sxth",
                 Extend::Uxtb => "uxtb",
                 Extend::Sxtb16 => "sxtb16",
+                Extend::Uxtb16 => "uxtb16",
             };
             let rotated = if *ror == 0 { String::new() } else { format!(", ror #{ror}") };
             format!("{name} {}, {}{rotated}", r(*d), r(*m))
