@@ -13,7 +13,10 @@ use crate::loop_ir::assembly::registers::*;
 use crate::loop_ir::assembly::{Address, Cond, Operand, Reg, Shift};
 
 /// Windows up to so many columns are unrolled.
-const COLUMNS: usize = 16;
+const COLUMNS: usize = 32;
+
+/// Results further apart than this would be beyond what a load reaches.
+const STRIDE: usize = 64;
 
 /// Weights of a 3x3 window, doubled: of each row the taps 0 and 1, then the taps 1 and 2.
 const WEIGHTS: [[Reg; 2]; 3] = [[R4, R5], [R6, R7], [R8, R9]];
@@ -64,20 +67,23 @@ pub fn kernel(
         Requantization::new(f.multiplier, ending.shift()).filter(|_| fits)
     };
     let factors: Vec<Requantization> = filters.iter().map(factors).collect::<Option<_>>()?;
-    // Long rows cost least.
-    let swapped = geometry.output[0] > geometry.output[1];
+    // Long rows cost least, and taps of rows may lie apart for nothing.
     let mut g = *geometry;
+    let [rows, columns] = [0, 1].map(|axis| (g.dilation[axis] > 1, g.output[axis]));
+    let swapped = (columns.0, rows.1) > (rows.0, columns.1);
     let mut steps = [g.input[1] * g.channels, g.channels];
     let mut out_steps = [g.output[1] * filters.len(), filters.len()];
     if swapped {
-        for pair in [&mut g.input, &mut g.output, &mut g.size, &mut g.stride, &mut g.before] {
-            pair.swap(0, 1);
-        }
+        g.swap();
         steps.swap(0, 1);
         out_steps.swap(0, 1);
     }
-    let is_3x3 = g.size == [3, 3] && g.stride[1] <= 2;
-    if g.dilation > 1 || g.size[1] > COLUMNS || g.stride[1] > 8 {
+    // Columns that lie apart are taken with those between them, whose weights are zero.
+    let apart = g.dilation[1];
+    g.size[1] = (g.size[1] - 1) * apart + 1;
+    g.dilation[1] = 1;
+    let is_3x3 = g.size == [3, 3] && g.stride[1] <= 2 && g.dilation[0] == 1;
+    if g.size[1] > COLUMNS || apart > 2 || g.stride[1] > STRIDE {
         return None;
     }
     let shape = Shape {
@@ -89,7 +95,8 @@ pub fn kernel(
     // Windows of the last pair of results, and of a second row where there is none, read zeros or
     // whatever is there: their results are overwritten, or never stored.
     let reach = |axis: usize, results: usize| {
-        let windows = (results - 1) * g.stride[axis] + g.size[axis];
+        let window = (g.size[axis] - 1) * g.dilation[axis] + 1;
+        let windows = (results - 1) * g.stride[axis] + window;
         windows.max(g.before[axis] + g.input[axis])
     };
     let width = reach(1, g.output[1].max(2)).next_multiple_of(2) + 2;
@@ -128,6 +135,7 @@ pub fn kernel(
     // Bytes of the plane from the start of a row to where the pairs of results end.
     let pairs = word(4 * g.stride[1] * (g.output[1] / 2));
     let row_step = word(2 * width * g.stride[0]);
+    let taps_step = word(2 * width * g.dilation[0]);
     let rows = word(g.output[0]);
     let window_rows = word(g.size[0]);
     // A second column that isn't there is stored first, where the first will be.
@@ -152,7 +160,7 @@ pub fn kernel(
         offset: a.slot(),
         shift: a.slot(),
         taps: a.slot(),
-        pitch: plane.pitch,
+        pitch: taps_step,
         window_rows,
         pairs,
         odd,
@@ -237,12 +245,17 @@ pub fn kernel(
     a.branch(Cond::Ne, channel);
 
     let mut words = ending.table_words();
+    let [rows, columns] = geometry.size;
     for (filter, by) in filters.iter().zip(factors) {
-        let taps = weights::taps(&filter.weights, g.size[0] * g.size[1]);
+        let taps = weights::taps(&filter.weights, rows * columns);
         let tap = |y: usize, x: usize| {
+            let (y, between, x) = (y, x % apart, x / apart);
             let (y, x) = if swapped { (x, y) } else { (y, x) };
-            let columns = if swapped { g.size[0] } else { g.size[1] };
-            taps[y * columns + x]
+            if between == 0 {
+                taps[y * columns + x]
+            } else {
+                0
+            }
         };
         for y in 0..g.size[0] {
             if is_3x3 {

@@ -1,12 +1,13 @@
 //! One row of activations times a matrix: four rows of the matrix at a time.
 //!
 //! The activations are widened once, into scratch memory. A step is four of them with four rows:
-//! 16 products in 6 loads, 4 unpackings and 8 SMLAD.
+//! 16 products in 6 loads, 4 unpackings and 8 SMLAD, or 8 unpackings where rows have words of their
+//! own.
 
 use super::assembler::{behind, post, Assembler, Header};
 use super::gather::Run;
 use super::requantize::{self, Codes};
-use super::weights::{self, Ending, Filter};
+use super::weights::{self, Ending, Filter, Form};
 use super::{Argument, Kernel};
 use crate::loop_ir::assembly::registers::*;
 use crate::loop_ir::assembly::{Cond, Reg};
@@ -14,7 +15,7 @@ use crate::loop_ir::assembly::{Cond, Reg};
 /// Steps that the innermost loop is unrolled by.
 const UNROLLED: usize = 8;
 
-/// The sums P and Q of both pairs of rows.
+/// The sums P and Q of both pairs of rows, or those of the rows 1, 0, 3 and 2.
 const SUMS: [Reg; 4] = [R4, R5, R6, R7];
 
 /// The kernel for `depth` activations, if it holds the weights.
@@ -25,21 +26,24 @@ pub fn kernel(depth: usize, rows: &[Filter], ending: &Ending) -> Option<Kernel> 
         return None;
     }
     let packed = weights::stream(rows, ending.shift(), 2)?;
-    let words = rows[0].weights.len().next_multiple_of(2);
-    let steps = words / 2;
+    let (words, steps) = (packed.steps, packed.steps / 2);
     let mut a = Assembler::default();
     a.doc(
         "Four rows of the matrix at a time. The activations lie widened in the scratch memory: \
          r12 points to them, lr to the weights. r4 to r7 are sums, r0 and r1 activations, r2, r3, \
-         r8 and r9 two weights of two rows each, r10 is the activations' end.",
+         r8 and r9 weights, r10 is the activations' end.",
     );
+    a.doc(match packed.form {
+        Form::Paired => "Each word of weights is two of two rows.",
+        Form::Single => "Each word of weights is four of a row.",
+    });
     let mut header = Header::default();
     let run = Run::new(&mut a, &mut header, depth, 1);
     let mut word = |value: i64| header.word(&mut a, value);
     let end_offset = word(4 * words as i64);
     let entry = word(((UNROLLED - steps % UNROLLED) % UNROLLED) as i64);
     let tail = word(((rows.len() - 1) % weights::GROUP + 1) as i64);
-    let stream_len = word(4 * packed.len() as i64);
+    let stream_len = word(4 * packed.words.len() as i64);
     let codes = Codes::new(&mut a, &mut header, ending);
     let [stream, stream_end, scratch, out] = std::array::from_fn(|_| a.slot());
     let weights = a.further_argument();
@@ -78,25 +82,35 @@ pub fn kernel(depth: usize, rows: &[Filter], ending: &Ending) -> Option<Kernel> 
         a.ldr(R3, behind(LR, -12));
         a.ldr(R8, behind(LR, -8));
         a.ldr(R9, behind(LR, -4));
-        let [p0, q0, p1, q1] = SUMS;
-        for (x, low, high) in [(R0, R2, R3), (R1, R8, R9)] {
-            a.smlad(p0, x, low, p0);
-            a.smlad(p1, x, high, p1);
-            a.sxtb16(low, low);
-            a.sxtb16(high, high);
-            a.smlad(q0, x, low, q0);
-            a.smlad(q1, x, high, q1);
+        match packed.form {
+            Form::Paired => {
+                let [p0, q0, p1, q1] = SUMS;
+                for (x, low, high) in [(R0, R2, R3), (R1, R8, R9)] {
+                    a.smlad(p0, x, low, p0);
+                    a.smlad(p1, x, high, p1);
+                    a.sxtb16(low, low);
+                    a.sxtb16(high, high);
+                    a.smlad(q0, x, low, q0);
+                    a.smlad(q1, x, high, q1);
+                }
+            }
+            Form::Single => {
+                for (sum, weights) in SUMS.into_iter().zip([R2, R3, R8, R9]) {
+                    a.sxtb16(R11, weights);
+                    a.sxtb16_ror8(weights, weights);
+                    a.smlad(sum, R0, R11, sum);
+                    a.smlad(sum, R1, weights, sum);
+                }
+            }
         }
     }
     a.cmp(R12, R10);
     a.branch(Cond::Ne, steps);
 
     a.comment("from sums to codes");
-    let [p0, q0, p1, q1] = SUMS;
-    requantize::unpair(&mut a, p0, q0);
-    requantize::unpair(&mut a, p1, q1);
-    // The rows in their order: low, high, low, high.
-    let results = [q0, p0, q1, p1];
+    requantize::double(&mut a, packed.form, SUMS);
+    // The rows in their order.
+    let results = weights::ORDER.map(|i| SUMS[i]);
     let sums = [&results[..1], &results[1..2], &results[2..3], &results[3..]];
     codes.group(&mut a, LR, sums);
     let (partial, end) = (a.label(), a.label());
@@ -122,7 +136,7 @@ pub fn kernel(depth: usize, rows: &[Filter], ending: &Ending) -> Option<Kernel> 
     a.bind(end);
 
     let mut weights = ending.table_words();
-    weights.extend(packed);
+    weights.extend(packed.words);
     Some(Kernel {
         name: "fully_connected",
         routine: a.finish(),

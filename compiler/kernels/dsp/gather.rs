@@ -134,8 +134,8 @@ pub struct Geometry {
     pub size: [usize; 2],
     /// Rows and columns from one result to the next.
     pub stride: [usize; 2],
-    /// Rows from one row of the window to the next.
-    pub dilation: usize,
+    /// Rows and columns from one tap of the window to the next.
+    pub dilation: [usize; 2],
     /// Rows above and columns to the left of the operand at which the first window begins.
     pub before: [usize; 2],
     /// What lies outside of the operand.
@@ -143,20 +143,27 @@ pub struct Geometry {
 }
 
 impl Geometry {
-    /// The same steps with rows and columns swapped where there is but one column, and with pixels
-    /// as one long row where that is what they are.
+    /// The same steps with a single column as a row, but for one whose taps lie apart: they are rows
+    /// of the window; and with pixels as one long row where that is what they are.
     pub fn simplified(self) -> Self {
         let mut g = self;
-        if g.input[1] == 1 && g.size[1] == 1 && g.output[1] == 1 && g.dilation == 1 {
-            for pair in [&mut g.input, &mut g.output, &mut g.size, &mut g.stride, &mut g.before] {
-                pair.swap(0, 1);
-            }
+        let single = |axis: usize| [g.input, g.size, g.output].iter().all(|size| size[axis] == 1);
+        if (single(1) && g.dilation[0] == 1) || (single(0) && g.dilation[1] > 1) {
+            g.swap();
         }
         if g.size == [1, 1] && g.stride == [1, 1] && !g.padded() {
             g.input = [1, g.input[0] * g.input[1]];
             g.output = [1, g.output[0] * g.output[1]];
         }
         g
+    }
+
+    /// Swaps rows and columns.
+    pub fn swap(&mut self) {
+        let Geometry { input, output, size, stride, dilation, before, .. } = self;
+        for pair in [input, output, size, stride, dilation, before] {
+            pair.swap(0, 1);
+        }
     }
 
     /// Bytes of a row of the window.
@@ -166,12 +173,12 @@ impl Geometry {
 
     /// Whether some window reaches outside of the operand.
     pub fn padded(&self) -> bool {
-        let reach = |axis: usize, dilation: usize| {
-            let last =
-                (self.output[axis] - 1) * self.stride[axis] + (self.size[axis] - 1) * dilation;
+        let reach = |axis: usize| {
+            let window = (self.size[axis] - 1) * self.dilation[axis];
+            let last = (self.output[axis] - 1) * self.stride[axis] + window;
             self.before[axis] > 0 || last >= self.input[axis] + self.before[axis]
         };
-        reach(0, self.dilation) || reach(1, 1)
+        reach(0) || reach(1)
     }
 
     /// Bytes for a row of the window that is partly outside.
@@ -238,14 +245,14 @@ impl Window {
         let before = (g.before[0] * row + g.before[1] * g.channels) as i64;
         let mut word = |value: i64| header.word(code, value);
         let rows = word(g.size[0] as i64);
-        let pitch = word((g.dilation * row) as i64 - g.run() as i64);
+        let pitch = word((g.dilation[0] * row) as i64 - g.run() as i64);
         let columns = word(g.output[1] as i64);
         let step_x = word((g.stride[1] * g.channels) as i64);
         let step_y =
             word((g.stride[0] * row) as i64 - (g.output[1] * g.stride[1] * g.channels) as i64);
         let first = word(-before);
-        let inside = |axis: usize, dilation: usize| {
-            (g.input[axis] as i64 - ((g.size[axis] - 1) * dilation) as i64).max(0)
+        let inside = |axis: usize| {
+            (g.input[axis] as i64 - ((g.size[axis] - 1) * g.dilation[axis]) as i64).max(0)
         };
         let padding = i32::from_le_bytes([g.padding as u8; 4]);
         let border = padded.then(|| Border {
@@ -253,12 +260,12 @@ impl Window {
             start_x: word(-(g.before[1] as i64)),
             stride_y: word(g.stride[0] as i64),
             stride_x: word(g.stride[1] as i64),
-            inside_y: word(inside(0, g.dilation)),
-            inside_x: word(inside(1, 1)),
+            inside_y: word(inside(0)),
+            inside_x: word(inside(1)),
             height: word(g.input[0] as i64),
             width: word(g.input[1] as i64),
             taps: word(g.size[1] as i64),
-            dilation: word(g.dilation as i64),
+            dilation: word(g.dilation[0] as i64),
             channels: word(g.channels as i64),
             padding: word(padding.into()),
             line_words: word((g.line() / 4) as i64),

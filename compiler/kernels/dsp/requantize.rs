@@ -1,7 +1,7 @@
 //! From sums to codes, in registers.
 
 use super::assembler::{post, Assembler, Header, Slot};
-use super::weights::Ending;
+use super::weights::{self, Ending};
 use crate::loop_ir::assembly::registers::*;
 use crate::loop_ir::assembly::{Address, Operand, Reg, Shift};
 
@@ -119,9 +119,17 @@ impl Codes {
     }
 }
 
-/// Two filters' sums `P` and `Q`: doubled, the high filter's where `P` was.
-pub fn unpair(a: &mut Assembler, p: Reg, q: Reg) {
-    a.sub(p, p, q);
-    a.asr(p, p, 7);
-    a.lsl(q, q, 1);
+/// The sums of a group's filters, in the order in which kernels hold them: doubled.
+pub fn double(a: &mut Assembler, form: weights::Form, sums: [Reg; 4]) {
+    match form {
+        // `P` and `Q`: the high filter's goes where `P` was.
+        weights::Form::Paired => {
+            for pair in sums.chunks(2) {
+                a.sub(pair[0], pair[0], pair[1]);
+                a.asr(pair[0], pair[0], 7);
+                a.lsl(pair[1], pair[1], 1);
+            }
+        }
+        weights::Form::Single => sums.into_iter().for_each(|sum| a.lsl(sum, sum, 1)),
+    }
 }

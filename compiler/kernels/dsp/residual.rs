@@ -8,7 +8,7 @@ use super::assembler::{post, Assembler, Header, Slot};
 use super::requantize::Codes;
 use super::weights::{Requantization, Residual, Share};
 use crate::loop_ir::assembly::registers::*;
-use crate::loop_ir::assembly::{Operand, Reg, Shift};
+use crate::loop_ir::assembly::{Cond, Operand, Reg, Shift};
 
 /// What is added, as a routine keeps it.
 pub struct Adding {
@@ -75,22 +75,23 @@ impl Adding {
     }
 
     /// Adds the residual to the codes in `r4` to `r11`, in the order in which a convolution leaves
-    /// them; `outputs` say where they will go. Others but `lr` are lost.
-    pub fn add(&self, a: &mut Assembler, outputs: [Slot; 2]) {
+    /// them; `outputs` say where they will go. If the last group has fewer filters, `partial` says
+    /// where the stream ends then, and how many there are. Others but `lr` are lost.
+    pub fn add(&self, a: &mut Assembler, outputs: [Slot; 2], partial: Option<(Slot, Slot)>) {
         a.comment("the residual is added, pixel by pixel");
         let v = self.variables();
         a.put(LR, v.stream);
         for (reg, slot) in [R8, R9, R10, R11].into_iter().zip(v.codes) {
             a.put(reg, slot);
         }
-        self.pixel(a, outputs[0]);
+        self.pixel(a, outputs[0], partial);
         a.comment("pixel B's codes change places with pixel A's, which are done");
         for (reg, slot) in [R4, R5, R6, R7].into_iter().zip(v.codes) {
             a.get(R0, slot);
             a.put(reg, slot);
             a.mov(reg, R0);
         }
-        self.pixel(a, outputs[1]);
+        self.pixel(a, outputs[1], partial);
         for (done, reg) in [R4, R5, R6, R7].into_iter().zip([R8, R9, R10, R11]) {
             a.mov(reg, done);
         }
@@ -101,9 +102,27 @@ impl Adding {
     }
 
     /// The four codes of a pixel, in `r4` to `r7`: those of the filters 1, 0, 3 and 2.
-    fn pixel(&self, a: &mut Assembler, output: Slot) {
+    fn pixel(&self, a: &mut Assembler, output: Slot, partial: Option<(Slot, Slot)>) {
+        if let Some((end, tail)) = partial {
+            let whole = a.label();
+            a.get(R0, end);
+            a.get(R1, self.variables().stream);
+            a.mov(R10, 4);
+            a.cmp(R0, R1);
+            a.branch(Cond::Ne, whole);
+            a.get(R10, tail);
+            a.bind(whole);
+        }
         a.get(R8, output);
-        self.codes(a, R8, &[R5, R4, R7, R6], |a, _| a.ldrsb(R9, post(R8, 1)));
+        self.codes(a, R8, &[R5, R4, R7, R6], |a, i| {
+            let none = a.label();
+            if i > 0 && partial.is_some() {
+                a.cmp(R10, i as i32);
+                a.branch(Cond::Le, none);
+            }
+            a.ldrsb(R9, post(R8, 1));
+            a.bind(none);
+        });
     }
 
     /// Adds the residual to codes in registers above `r3`. `output` says where the first one will

@@ -173,7 +173,7 @@ const NINTH: i32 = 0x38e3_8e39;
 /// Arguments: input, output, scratch, head, weights, and where one is added, the residual.
 pub fn kernels(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Vec<Kernel> {
     let g = geometry;
-    if g.size != [3, 3] || g.stride != [1, 1] || g.dilation != 1 {
+    if g.size != [3, 3] || g.stride != [1, 1] || g.dilation != [1, 1] {
         return Vec::new();
     }
     let kernels = [Tile::Four, Tile::Two].map(|tile| {
