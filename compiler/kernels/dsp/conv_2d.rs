@@ -179,7 +179,7 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
 
     let mut weights = ending.table_words();
     weights.extend(packed.words);
-    let scratch = columns + geometry.line();
+    let scratch = columns + geometry.lines();
     let mut args = Argument::WEIGHTED.to_vec();
     args.extend(ending.residual.map(|residual| Argument::Operand(residual.operand)));
     Some(Kernel {

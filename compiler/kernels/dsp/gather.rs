@@ -1,7 +1,7 @@
 //! Activations on their way to the multipliers: the window of a pixel, its runs of bytes one
 //! behind the other, widened to halfwords.
 
-use super::assembler::{post, Assembler, Header, Slot};
+use super::assembler::{at, post, Assembler, Header, Slot};
 use crate::loop_ir::assembly::registers::*;
 use crate::loop_ir::assembly::{Cond, Reg};
 
@@ -181,10 +181,16 @@ impl Geometry {
         reach(0) || reach(1)
     }
 
-    /// Bytes for a row of the window that is partly outside.
-    pub fn line(&self) -> usize {
+    /// Bytes for a row of the window, in words.
+    fn line(&self) -> usize {
+        self.run().next_multiple_of(4)
+    }
+
+    /// Bytes of scratch memory for windows that are partly outside: a line of padding, and one that
+    /// is put together.
+    pub fn lines(&self) -> usize {
         if self.padded() {
-            self.run().next_multiple_of(4)
+            2 * self.line()
         } else {
             0
         }
@@ -225,6 +231,11 @@ struct Border {
     padding: Slot,
     line_words: Slot,
     line_offset: Slot,
+    /// Bytes of a row of the window.
+    run: Slot,
+    /// Bytes from a row of the window to the next.
+    row_bytes: Slot,
+    blank: Slot,
     line: Slot,
     x: Slot,
     y: Slot,
@@ -236,8 +247,7 @@ struct Border {
 
 /// Slots of the header come first, those of variables behind them.
 impl Window {
-    /// Describes the windows in the header; `line` is where in the scratch memory a row that is
-    /// partly outside is put together.
+    /// Describes the windows in the header; `line` is where in the scratch memory the lines are.
     pub fn new(code: &mut Assembler, header: &mut Header, g: &Geometry, line: usize) -> Window {
         let row = g.input[1] * g.channels;
         let run = Run::new(code, header, g.run(), g.size[0]);
@@ -270,6 +280,9 @@ impl Window {
             padding: word(padding.into()),
             line_words: word((g.line() / 4) as i64),
             line_offset: word(line as i64),
+            run: word(g.run() as i64),
+            row_bytes: word((g.dilation[0] * row) as i64),
+            blank: Slot::default(),
             line: Slot::default(),
             x: Slot::default(),
             y: Slot::default(),
@@ -293,7 +306,8 @@ impl Window {
         }
     }
 
-    /// Goes to the first pixel: `input` points to the operand, `scratch` to the scratch memory.
+    /// Goes to the first pixel: `input` points to the operand, `scratch` to the scratch memory; `r0`,
+    /// `r1`, `r4` and `temp` are lost.
     pub fn start(&mut self, code: &mut Assembler, input: Reg, scratch: Reg, temp: Reg) {
         for slot in [&mut self.tap, &mut self.left] {
             *slot = code.slot();
@@ -304,14 +318,23 @@ impl Window {
         code.get(temp, self.columns);
         code.put(temp, self.left);
         if let Some(b) = &mut self.border {
-            let variables =
-                [&mut b.line, &mut b.x, &mut b.y, &mut b.skip, &mut b.inside, &mut b.rows_left];
+            let variables = [
+                &mut b.blank,
+                &mut b.line,
+                &mut b.x,
+                &mut b.y,
+                &mut b.skip,
+                &mut b.inside,
+                &mut b.rows_left,
+            ];
             for slot in variables {
                 *slot = code.slot();
             }
-            code.get(temp, b.line_offset);
-            code.add(temp, temp, scratch);
-            code.put(temp, b.line);
+            code.get(R4, b.line_offset);
+            code.add(R4, R4, scratch);
+            code.put(R4, b.blank);
+            fill(code, b);
+            code.put(R4, b.line);
             code.get(temp, b.start_x);
             code.put(temp, b.x);
             code.get(temp, b.start_y);
@@ -391,10 +414,11 @@ impl Window {
         code.branch(Cond::Ne, row);
     }
 
-    /// A window that is partly outside: each row is put together in the line, then widened.
+    /// A window that is partly outside: rows outside are the blank line, rows with columns outside
+    /// are put together in the line behind it.
     fn outside(&self, code: &mut Assembler, b: &Border, pitch: i32) {
         code.comment("columns outside to the left, and those inside");
-        let (positive, fits) = (code.label(), code.label());
+        let (positive, fits, filled) = (code.label(), code.label(), code.label());
         code.get(R0, b.x);
         code.get(R1, b.width);
         code.get(R2, b.taps);
@@ -418,48 +442,85 @@ impl Window {
         code.get(R12, b.y);
         code.mov(LR, R4);
         code.get(R10, self.rows);
+        code.get(R0, b.run);
+        code.cmp(R2, R0);
+        code.branch(Cond::Eq, filled);
+        code.get(R4, b.line);
+        fill(code, b);
+        code.bind(filled);
         let row = code.here();
-        let (widen, copy) = (code.label(), code.label());
+        let widen = code.label();
         code.put(R10, b.rows_left);
-        code.get(R0, b.padding);
-        code.get(R4, b.line);
-        code.get(R1, b.line_words);
-        let fill = code.here();
-        code.str(R0, post(R4, 4));
-        code.subs(R1, R1, 1);
-        code.branch(Cond::Ne, fill);
-        code.get(R4, b.line);
         code.get(R1, b.height);
+        code.get(R4, b.blank);
         code.get(R2, b.inside);
+        code.get(R3, b.run);
         code.cmp(R12, R1);
         code.branch(Cond::Hs, widen);
+        code.mov(R4, LR);
+        code.cmp(R2, R3);
+        code.branch(Cond::Eq, widen);
+        code.get(R4, b.line);
+        code.get(R1, b.skip);
         code.cmp(R2, 0);
         code.branch(Cond::Le, widen);
-        code.get(R1, b.skip);
         code.add(R0, LR, R1);
         code.add(R1, R1, R4);
-        code.bind(copy);
-        if self.by_words {
-            code.ldr(R3, post(R0, 4));
-            code.str(R3, post(R1, 4));
-            code.subs(R2, R2, 4);
-        } else {
-            code.ldrsb(R3, post(R0, 1));
-            code.strb(R3, post(R1, 1));
-            code.subs(R2, R2, 1);
-        }
-        code.branch(Cond::Ne, copy);
+        copy(code, self.by_words);
         code.bind(widen);
         self.run.widen(code, pitch);
-        code.get(R0, self.pitch);
-        code.get(R1, b.taps);
-        code.get(R2, b.channels);
+        code.get(R0, b.row_bytes);
         code.get(R3, b.dilation);
-        code.mla(R0, R1, R2, R0);
+        code.get(R10, b.rows_left);
         code.add(LR, LR, R0);
         code.add(R12, R12, R3);
-        code.get(R10, b.rows_left);
         code.subs(R10, R10, 1);
         code.branch(Cond::Ne, row);
     }
+}
+
+/// Fills the line at `r4` with padding; `r0` and `r1` are lost.
+fn fill(code: &mut Assembler, b: &Border) {
+    code.get(R0, b.padding);
+    code.get(R1, b.line_words);
+    let fill = code.here();
+    code.str(R0, post(R4, 4));
+    code.subs(R1, R1, 1);
+    code.branch(Cond::Ne, fill);
+}
+
+/// Copies `r2` bytes, one or more, from `r0` to `r1`; `r0` to `r3` are lost.
+fn copy(code: &mut Assembler, by_words: bool) {
+    if by_words {
+        let word = code.here();
+        code.ldr(R3, post(R0, 4));
+        code.str(R3, post(R1, 4));
+        code.subs(R2, R2, 4);
+        code.branch(Cond::Ne, word);
+        return;
+    }
+    let (word, last, byte, end) = (code.label(), code.label(), code.label(), code.label());
+    code.subs(R2, R2, 4);
+    code.branch(Cond::Lt, byte);
+    code.branch(Cond::Eq, last);
+    code.bind(word);
+    code.ldr(R3, post(R0, 4));
+    code.str(R3, post(R1, 4));
+    code.subs(R2, R2, 4);
+    code.branch(Cond::Gt, word);
+    // The last word begins among bytes that were copied already.
+    code.add(R0, R0, R2);
+    code.add(R1, R1, R2);
+    code.bind(last);
+    code.ldr(R3, at(R0));
+    code.str(R3, at(R1));
+    code.branch(Cond::Al, end);
+    code.bind(byte);
+    code.add(R2, R2, 4);
+    let byte = code.here();
+    code.ldrsb(R3, post(R0, 1));
+    code.strb(R3, post(R1, 1));
+    code.subs(R2, R2, 1);
+    code.branch(Cond::Ne, byte);
+    code.bind(end);
 }
