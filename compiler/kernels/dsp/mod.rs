@@ -70,7 +70,7 @@ pub fn kernels(layer: Layer) -> Vec<Kernel> {
     let kernels = match &layer.node.op {
         Op::Conv2d(op) => conv_2d(layer, op),
         Op::DepthwiseConv2d(op) => depthwise_conv_2d(layer, op),
-        Op::FullyConnected(op) => fully_connected(layer, op).map(|kernel| vec![kernel]),
+        Op::FullyConnected(op) => fully_connected(layer, op),
         _ => None,
     };
     kernels.unwrap_or_default()
@@ -313,7 +313,7 @@ fn convolution(
     Some(kernels)
 }
 
-fn fully_connected(layer: Layer, op: &FullyConnected) -> Option<Kernel> {
+fn fully_connected(layer: Layer, op: &FullyConnected) -> Option<Vec<Kernel>> {
     let ending = ending(layer, &op.epilogue)?;
     let weights = layer.constant(1)?.ints();
     let &[units, depth] = &layer.input(1).shape[..] else { return None };
@@ -323,7 +323,7 @@ fn fully_connected(layer: Layer, op: &FullyConnected) -> Option<Kernel> {
             weights[unit * depth + tap] - op.weights_zero_point
         });
     if batches == 1 {
-        return fully_connected::kernel(depth, &filters, &ending);
+        return fully_connected::kernels(depth, &filters, &ending);
     }
     // Rows of activations are pixels.
     let pixels = Geometry {
@@ -336,7 +336,7 @@ fn fully_connected(layer: Layer, op: &FullyConnected) -> Option<Kernel> {
         before: [0, 0],
         padding: 0,
     };
-    conv_2d::kernel(&pixels, &filters, &ending)
+    conv_2d::kernel(&pixels, &filters, &ending).map(|kernel| vec![kernel])
 }
 
 fn depthwise_conv_2d(layer: Layer, op: &DepthwiseConv2d) -> Option<Vec<Kernel>> {
