@@ -15,7 +15,7 @@ use crate::loop_ir::assembly::registers::*;
 use crate::loop_ir::assembly::{Cond, Reg};
 
 /// Steps that the innermost loop is unrolled by.
-const UNROLLED: usize = 8;
+const UNROLLED: usize = 16;
 
 /// The registers of the innermost loop: sums P and Q of both pairs of filters, or those of the
 /// filters 1, 0, 3 and 2; for pixel A, then pixel B.

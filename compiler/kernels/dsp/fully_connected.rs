@@ -13,7 +13,7 @@ use crate::loop_ir::assembly::registers::*;
 use crate::loop_ir::assembly::{Cond, Reg};
 
 /// Steps that the innermost loop is unrolled by.
-const UNROLLED: usize = 8;
+const UNROLLED: usize = 16;
 
 /// The sums P and Q of both pairs of rows, or those of the rows 1, 0, 3 and 2.
 const SUMS: [Reg; 4] = [R4, R5, R6, R7];

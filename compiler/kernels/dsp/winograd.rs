@@ -411,7 +411,9 @@ fn kernel(
     let one_tile = a.here();
     a.put(R0, tiles_left);
     a.get(R11, bias);
-    let (sums, values) = tile.sums();
+    let ((sums, values), shifts) = (tile.sums(), tile.shifts());
+    // With a residual, a row takes many instructions: one loop for all of them.
+    let looped = residual.is_some();
     let place = |row: usize, column: usize| behind(R12, 32 * (row * size + column) as i32);
     for column in 0..size {
         for (row, &sum) in sums.iter().enumerate() {
@@ -422,11 +424,10 @@ fn kernel(
             a.add(sums[1], sums[1], R11);
         }
         tile.inverse(&mut a);
-        let shifts = tile.shifts();
         for (row, &value) in values.iter().enumerate() {
-            let equal = shifts[0] - shifts[row];
-            if equal > 0 {
-                a.lsl(value, value, equal);
+            if looped && shifts[row] < shifts[0] {
+                // All rows are then too large by as much.
+                a.lsl(value, value, shifts[0] - shifts[row]);
             }
             a.str(value, place(row, column));
         }
@@ -436,29 +437,8 @@ fn kernel(
         a.get(R11, ninth);
     }
     a.get(LR, out_a);
-    a.mov(R0, results as i32);
-    let one_row = a.here();
-    a.put(R0, rows_left);
-    for (column, &sum) in sums.iter().enumerate() {
-        a.ldr(sum, place(0, column));
-    }
-    if residual.is_some() {
-        for (reg, slot) in [(R8, multiplier), (R9, offset), (R10, shift)] {
-            a.get(reg, slot);
-        }
-    }
-    tile.inverse(&mut a);
-    for (&code, shift) in values.iter().zip(tile.shifts()) {
-        if tile == Tile::Four {
-            a.mul(code, code, R11);
-        }
-        // Requantization takes the double.
-        a.asr(code, code, tile.shifts()[0] + shift - 1);
-        codes.requantize(&mut a, code, (R8, R9, R10), R0);
-    }
-    codes.finish(&mut a, values, (R1, R2));
-    // Where the row's codes are, from `base` on, `pitch` bytes from one to the next.
-    let place = |a: &mut Assembler, i: usize, base: Reg, pitch: Reg| -> Address {
+    // Where codes of a row are, from `base` on, `pitch` bytes from one to the next.
+    let column = |a: &mut Assembler, i: usize, base: Reg, pitch: Reg| -> Address {
         if i == 2 {
             a.add(base, base, Operand::Shifted(pitch, Shift::Lsl, 1));
         }
@@ -467,28 +447,59 @@ fn kernel(
             _ => Address::Index(base, pitch, 0),
         }
     };
+    let row_of_codes = |a: &mut Assembler, row: usize, shift: i32| {
+        for (column, &sum) in sums.iter().enumerate() {
+            a.ldr(sum, place(row, column));
+        }
+        tile.inverse(a);
+        for (&code, own) in values.iter().zip(shifts) {
+            if tile == Tile::Four {
+                a.mul(code, code, R11);
+            }
+            // Requantization takes the double.
+            a.asr(code, code, own + shift - 1);
+            codes.requantize(a, code, (R8, R9, R10), R0);
+        }
+        codes.finish(a, values, (R1, R2));
+    };
+    let store = |a: &mut Assembler| {
+        a.get(R3, pixel);
+        a.get(R1, row);
+        a.mov(R2, LR);
+        for (i, &code) in values.iter().enumerate() {
+            let at = column(a, i, R2, R3);
+            a.strb(code, at);
+        }
+        a.add(LR, LR, R1);
+    };
     if let Some(adding) = &residual {
+        a.mov(R0, results as i32);
+        let one_row = a.here();
+        a.put(R0, rows_left);
+        for (reg, slot) in [(R8, multiplier), (R9, offset), (R10, shift)] {
+            a.get(reg, slot);
+        }
+        row_of_codes(&mut a, 0, shifts[0]);
         a.put(R12, row_at);
         a.get(R10, pixel);
         a.mov(R8, LR);
         adding.codes(&mut a, R8, values, |a, i| {
-            let at = place(a, i, R8, R10);
+            let at = column(a, i, R8, R10);
             a.ldrsb(R9, at);
         });
+        store(&mut a);
         a.get(R12, row_at);
+        a.get(R0, rows_left);
+        a.add(R12, R12, 32 * size as i32);
+        a.subs(R0, R0, 1);
+        a.branch(Cond::Ne, one_row);
+        a.sub(R12, R12, (32 * size * results) as i32);
+    } else {
+        for (row, &shift) in shifts.iter().enumerate() {
+            row_of_codes(&mut a, row, shift);
+            store(&mut a);
+        }
     }
-    a.get(R3, pixel);
-    a.get(R1, row);
-    a.mov(R2, LR);
-    for (i, &code) in values.iter().enumerate() {
-        let at = place(&mut a, i, R2, R3);
-        a.strb(code, at);
-    }
-    a.get(R0, rows_left);
-    a.add(LR, LR, R1);
-    a.add(R12, R12, 32 * size as i32);
-    a.subs(R0, R0, 1);
-    a.branch(Cond::Ne, one_row);
     a.comment("the tiles take turns");
     a.get(R0, out_a);
     a.get(R1, out_b);
@@ -496,7 +507,7 @@ fn kernel(
     a.add(R0, R0, 1);
     a.put(R1, out_a);
     a.put(R0, out_b);
-    a.sub(R12, R12, (32 * size * results - 16) as i32);
+    a.add(R12, R12, 16);
     a.subs(R0, R2, 1);
     a.branch(Cond::Ne, one_tile);
     a.get(R0, filters_left);
