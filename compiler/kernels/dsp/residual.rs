@@ -2,7 +2,8 @@
 //! convolution.
 //!
 //! A code's share of the sum is `(code − zero point) · 2^20` times a factor of at most one half. One
-//! of the two factors is one half: that share is a shift.
+//! of the two factors is one half: that share is a shift, and as easily doubled, which is what
+//! requantization takes.
 
 use super::assembler::{post, Assembler, Header, Slot};
 use super::requantize::Codes;
@@ -34,8 +35,8 @@ struct Variables {
     codes: [Slot; 4],
 }
 
-/// Codes are shifted by so many bits where the factor is one half.
-const HALF: u32 = 19;
+/// Codes are shifted by so many bits where the factor is one half, for a doubled share.
+const HALF: u32 = 20;
 /// Else, doubled for SMMLAR.
 const DOUBLED: u32 = 21;
 
@@ -145,13 +146,21 @@ impl Adding {
         for (i, &code) in codes.iter().enumerate() {
             load(a, i);
             self.other.share(a, R9);
-            a.add(code, code, R9);
+            let doubled = |reg: Reg| Operand::Shifted(reg, Shift::Lsl, 1);
+            match (self.own.is_half(), self.other.is_half()) {
+                (true, true) => a.add(code, code, R9),
+                (true, false) => a.add(code, code, doubled(R9)),
+                (false, true) => a.add(code, R9, doubled(code)),
+                (false, false) => {
+                    a.add(code, code, R9);
+                    a.lsl(code, code, 1);
+                }
+            }
         }
         for (reg, slot) in [R1, R2, R3].into_iter().zip(self.by) {
             a.get(reg, slot);
         }
         for &code in codes {
-            a.lsl(code, code, 1);
             self.codes.requantize(a, code, (R1, R2, R3), R12);
         }
         self.codes.finish(a, codes, (R1, R2));
@@ -172,6 +181,10 @@ impl Words {
         }
     }
 
+    fn is_half(&self) -> bool {
+        self.by.is_none()
+    }
+
     /// The constants into `r0` to `r3`.
     fn load(&self, a: &mut Assembler) {
         a.get(R0, self.zero_point);
@@ -180,11 +193,11 @@ impl Words {
         }
     }
 
-    /// A code becomes its share of the sum; `r12` is lost.
+    /// A code becomes its share of the sum, or twice that if the factor is one half; `r12` is lost.
     fn share(&self, a: &mut Assembler, code: Reg) {
-        let shift = if self.by.is_some() { DOUBLED } else { HALF };
+        let shift = if self.is_half() { HALF } else { DOUBLED };
         a.rsb(code, R0, Operand::Shifted(code, Shift::Lsl, shift));
-        if self.by.is_some() {
+        if !self.is_half() {
             a.add(R12, R2, Operand::Shifted(code, Shift::Asr, 31));
             a.smmlar(code, code, R1, R12);
             a.asr(code, code, R3);

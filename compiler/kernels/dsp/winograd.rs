@@ -367,11 +367,15 @@ fn kernel(
     };
     a.mov(R11, 0);
     products(&mut a, 0, true);
-    a.get(R0, entry_);
-    a.get(R1, first);
-    a.add(R12, R12, R1);
     let entries: Vec<_> = (0..UNROLLED).map(|_| a.label()).collect();
-    a.branch_by(R0, entries.clone());
+    if steps % UNROLLED == 0 {
+        a.branch(Cond::Al, entries[1]);
+    } else {
+        a.get(R0, entry_);
+        a.get(R1, first);
+        a.add(R12, R12, R1);
+        a.branch_by(R0, entries.clone());
+    }
     let steps_loop = a.here();
     for (i, entry) in entries.into_iter().enumerate() {
         a.bind(entry);
