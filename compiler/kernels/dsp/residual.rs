@@ -30,9 +30,8 @@ struct Variables {
     /// Bytes from the output to the residual.
     distance: Slot,
     residual: Slot,
-    stream: Slot,
     /// The codes of the pixel that isn't at work.
-    codes: [Slot; 4],
+    codes: [[Slot; 4]; 2],
 }
 
 /// Codes are shifted by so many bits where the factor is one half, for a doubled share.
@@ -58,8 +57,7 @@ impl Adding {
         let variables = Variables {
             distance: a.slot(),
             residual: a.further_argument(),
-            stream: a.slot(),
-            codes: std::array::from_fn(|_| a.slot()),
+            codes: [(); 2].map(|()| std::array::from_fn(|_| a.slot())),
         };
         Adding { variables: Some(variables), ..self }
     }
@@ -80,26 +78,25 @@ impl Adding {
     /// where the stream ends then, and how many there are. Others but `lr` are lost.
     pub fn add(&self, a: &mut Assembler, outputs: [Slot; 2], partial: Option<(Slot, Slot)>) {
         a.comment("the residual is added, pixel by pixel");
-        let v = self.variables();
-        a.put(LR, v.stream);
-        for (reg, slot) in [R8, R9, R10, R11].into_iter().zip(v.codes) {
+        let [codes_a, codes_b] = self.variables().codes;
+        let (low, high) = ([R4, R5, R6, R7], [R8, R9, R10, R11]);
+        for (reg, slot) in high.into_iter().zip(codes_b) {
             a.put(reg, slot);
         }
         self.pixel(a, outputs[0], partial);
-        a.comment("pixel B's codes change places with pixel A's, which are done");
-        for (reg, slot) in [R4, R5, R6, R7].into_iter().zip(v.codes) {
-            a.get(R0, slot);
+        for (reg, slot) in low.into_iter().zip(codes_a) {
             a.put(reg, slot);
-            a.mov(reg, R0);
         }
-        self.pixel(a, outputs[1], partial);
-        for (done, reg) in [R4, R5, R6, R7].into_iter().zip([R8, R9, R10, R11]) {
-            a.mov(reg, done);
-        }
-        for (reg, slot) in [R4, R5, R6, R7].into_iter().zip(v.codes) {
+        for (reg, slot) in low.into_iter().zip(codes_b) {
             a.get(reg, slot);
         }
-        a.get(LR, v.stream);
+        self.pixel(a, outputs[1], partial);
+        for (done, reg) in low.into_iter().zip(high) {
+            a.mov(reg, done);
+        }
+        for (reg, slot) in low.into_iter().zip(codes_a) {
+            a.get(reg, slot);
+        }
     }
 
     /// The four codes of a pixel, in `r4` to `r7`: those of the filters 1, 0, 3 and 2.
@@ -107,9 +104,8 @@ impl Adding {
         if let Some((end, tail)) = partial {
             let whole = a.label();
             a.get(R0, end);
-            a.get(R1, self.variables().stream);
             a.mov(R10, 4);
-            a.cmp(R0, R1);
+            a.cmp(LR, R0);
             a.branch(Cond::Ne, whole);
             a.get(R10, tail);
             a.bind(whole);
