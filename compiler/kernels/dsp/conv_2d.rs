@@ -5,7 +5,7 @@
 //! both pixels with four filters: 16 products in 4 loads, 2 unpackings and 8 SMLAD; or in 6 loads
 //! and 4 unpackings where filters have words of their own.
 
-use super::assembler::{behind, post, Assembler, Header};
+use super::assembler::{behind, post, Assembler, Header, Slot};
 use super::gather::{Geometry, Window};
 use super::requantize::{self, Codes};
 use super::residual::Adding;
@@ -48,13 +48,17 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
     let pixels = word(geometry.output.iter().product());
     let channels = word(filters.len());
     let end_offset = word(columns);
-    let entry = word((unrolled - steps % unrolled) % unrolled);
+    // Where the loop is entered behind the first step: at its end, if that is all.
+    let entry = word(match steps - 1 {
+        0 => unrolled,
+        rest => (unrolled - rest % unrolled) % unrolled,
+    });
     let tail = word((filters.len() - 1) % weights::GROUP + 1);
     let stream_len = word(4 * packed.words.len());
     let codes = Codes::new(&mut a, &mut header, ending);
     let residual = ending.residual.map(|residual| Adding::new(&mut a, &mut header, residual));
 
-    let [stream, stream_end, scratch, scratch_end, out, out_a, out_b, target] =
+    let [stream, stream_end, scratch, scratch_end, out, out_a, out_b, target, left] =
         std::array::from_fn(|_| a.slot());
     let weights = a.further_argument();
     let residual = residual.map(|adding| adding.start(&mut a));
@@ -78,59 +82,31 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
 
     a.comment("two pixels; r11: pixels left");
     let pair = a.here();
-    a.get(R5, scratch);
-    let gather = a.here();
-    a.put(R5, target);
-    window.gather(&mut a, 8);
-    a.get(R0, target);
-    a.get(R1, scratch);
-    a.get(R4, out);
-    a.get(R5, channels);
-    let (second, last, gathered) = (a.label(), a.label(), a.label());
-    a.cmp(R0, R1);
-    a.branch(Cond::Ne, second);
-    a.comment("pixel A is there; without another one, pixel B is the same");
-    a.put(R4, out_a);
-    a.subs(R11, R11, 1);
-    a.branch(Cond::Eq, last);
-    a.add(R4, R4, R5);
-    window.advance(&mut a);
-    a.bind(last);
-    a.put(R4, out);
-    a.put(R4, out_b);
-    a.get(R5, scratch);
-    a.add(R5, R5, 4);
-    a.branch(Cond::Al, gather);
-    a.bind(second);
-    a.add(R4, R4, R5);
-    a.put(R4, out);
-    a.cmp(R11, 0);
-    a.branch(Cond::Eq, gathered);
-    a.sub(R11, R11, 1);
-    window.advance(&mut a);
-    a.bind(gathered);
-    let left = target;
-    a.put(R11, left);
+    let pixels = Pixels { scratch, channels, out, out_a, out_b, left };
+    match window.is_row() {
+        true => pixels.in_row(&mut a, &window),
+        false => pixels.anywhere(&mut a, &window, target),
+    }
 
     a.get(LR, stream);
     a.comment("four filters");
     let group = a.here();
     a.ldm(LR, &SUMS[0]);
-    a.get(R0, entry);
     a.get(R12, scratch);
-    for (a_sum, b_sum) in SUMS[0].iter().zip(SUMS[1]) {
-        a.mov(b_sum, *a_sum);
-    }
-    let entries: Vec<_> = (0..unrolled).map(|_| a.label()).collect();
+    let step = |a: &mut Assembler, first: bool| match packed.form {
+        Form::Paired => paired_step(a, first),
+        Form::Single => single_steps(a, first),
+    };
+    step(&mut a, true);
+    a.get(R0, entry);
+    let entries: Vec<_> = (0..=unrolled).map(|_| a.label()).collect();
     a.branch_by(R0, entries.clone());
     let steps = a.here();
-    for entry in entries {
+    for &entry in &entries[..unrolled] {
         a.bind(entry);
-        match packed.form {
-            Form::Paired => paired_step(&mut a),
-            Form::Single => single_steps(&mut a),
-        }
+        step(&mut a, false);
     }
+    a.bind(entries[unrolled]);
     a.get(R0, scratch_end);
     a.cmp(R12, R0);
     a.branch(Cond::Ne, steps);
@@ -192,30 +168,30 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
     })
 }
 
-/// The products of two activations of both pixels with a register of weights for each of the sums
-/// `first` and `second`.
-fn products(a: &mut Assembler, first: usize, second: usize) {
-    for (filter, weights) in [(first, R2), (second, R3)] {
-        for (sums, x) in SUMS.iter().zip([R0, R1]) {
-            a.smlad(sums[filter], x, weights, sums[filter]);
-        }
+/// The products of two activations of both pixels with weights in `r2` and `r3`, for two of the
+/// sums. What they start with is there for pixel A only.
+fn products(a: &mut Assembler, sums: [usize; 2], first: bool) {
+    for (filter, weights) in sums.into_iter().zip([R2, R3]) {
+        let [sum_a, sum_b] = SUMS.map(|sums| sums[filter]);
+        a.smlad(sum_b, R1, weights, if first { sum_a } else { sum_b });
+        a.smlad(sum_a, R0, weights, sum_a);
     }
 }
 
 /// A step of filters that share words.
-fn paired_step(a: &mut Assembler) {
+fn paired_step(a: &mut Assembler, first: bool) {
     a.ldr(R0, post(R12, 8));
     a.ldr(R1, behind(R12, -4));
     a.ldr(R2, post(LR, 8));
     a.ldr(R3, behind(LR, -4));
-    products(a, 0, 2);
+    products(a, [0, 2], first);
     a.sxtb16(R2, R2);
     a.sxtb16(R3, R3);
-    products(a, 1, 3);
+    products(a, [1, 3], first);
 }
 
 /// Two steps of filters with words of their own.
-fn single_steps(a: &mut Assembler) {
+fn single_steps(a: &mut Assembler, first: bool) {
     for odd in [false, true] {
         let widen = |a: &mut Assembler, reg: Reg| match odd {
             false => a.sxtb16(reg, reg),
@@ -228,8 +204,84 @@ fn single_steps(a: &mut Assembler) {
             a.ldr(R3, behind(LR, 4 * pair as i32 + 4));
             widen(a, R2);
             widen(a, R3);
-            products(a, pair, pair + 1);
+            products(a, [pair, pair + 1], first && !odd);
         }
     }
     a.add(LR, LR, 16);
+}
+
+/// What the two pixels at work need.
+struct Pixels {
+    scratch: Slot,
+    /// Bytes of a pixel's results.
+    channels: Slot,
+    /// Where the next pixel's results go, and those of the two.
+    out: Slot,
+    out_a: Slot,
+    out_b: Slot,
+    /// Pixels left.
+    left: Slot,
+}
+
+impl Pixels {
+    /// Widens the windows of two pixels of a row, of which `r11` are left; of the last one twice.
+    fn in_row(&self, a: &mut Assembler, window: &Window) {
+        let last = a.label();
+        a.get(R5, self.scratch);
+        window.gather(a, 8);
+        a.get(R5, self.scratch);
+        a.get(R4, self.out);
+        a.get(R6, self.channels);
+        a.put(R4, self.out_a);
+        a.subs(R11, R11, 1);
+        a.branch(Cond::Eq, last);
+        a.add(R4, R4, R6);
+        a.sub(R11, R11, 1);
+        window.advance_in_row(a);
+        a.bind(last);
+        a.put(R4, self.out_b);
+        a.add(R4, R4, R6);
+        a.put(R4, self.out);
+        a.put(R11, self.left);
+        a.add(R5, R5, 4);
+        a.comment("pixel B");
+        window.gather(a, 8);
+        window.advance_in_row(a);
+    }
+
+    /// The same of pixels of several rows, in one loop; `target` is where the window goes.
+    fn anywhere(&self, a: &mut Assembler, window: &Window, target: Slot) {
+        let (second, last, gathered) = (a.label(), a.label(), a.label());
+        a.get(R5, self.scratch);
+        let gather = a.here();
+        a.put(R5, target);
+        window.gather(a, 8);
+        a.get(R0, target);
+        a.get(R1, self.scratch);
+        a.get(R4, self.out);
+        a.get(R5, self.channels);
+        a.cmp(R0, R1);
+        a.branch(Cond::Ne, second);
+        a.comment("pixel A is there; without another one, pixel B is the same");
+        a.put(R4, self.out_a);
+        a.subs(R11, R11, 1);
+        a.branch(Cond::Eq, last);
+        a.add(R4, R4, R5);
+        window.advance(a);
+        a.bind(last);
+        a.put(R4, self.out);
+        a.put(R4, self.out_b);
+        a.get(R5, self.scratch);
+        a.add(R5, R5, 4);
+        a.branch(Cond::Al, gather);
+        a.bind(second);
+        a.add(R4, R4, R5);
+        a.put(R4, self.out);
+        a.cmp(R11, 0);
+        a.branch(Cond::Eq, gathered);
+        a.sub(R11, R11, 1);
+        window.advance(a);
+        a.bind(gathered);
+        a.put(R11, self.left);
+    }
 }

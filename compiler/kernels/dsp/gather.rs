@@ -201,7 +201,9 @@ impl Geometry {
 pub struct Window {
     by_words: bool,
     run: Run,
+    /// Whether windows are single rows, and whether results are.
     single: bool,
+    single_results: bool,
     rows: Slot,
     /// Bytes from a row of the window to the next, less those of the run.
     pitch: Slot,
@@ -293,6 +295,7 @@ impl Window {
         Window {
             by_words: g.channels % 4 == 0,
             single: g.size[0] == 1,
+            single_results: g.output[0] == 1,
             run,
             rows,
             pitch,
@@ -340,6 +343,19 @@ impl Window {
             code.get(temp, b.start_y);
             code.put(temp, b.y);
         }
+    }
+
+    /// Whether windows follow each other in one row that is all inside.
+    pub fn is_row(&self) -> bool {
+        self.single && self.single_results && self.border.is_none()
+    }
+
+    /// Goes on to the next pixel of such a row; `r0` and `r1` are lost.
+    pub fn advance_in_row(&self, code: &mut Assembler) {
+        code.get(R0, self.tap);
+        code.get(R1, self.step_x);
+        code.add(R0, R0, R1);
+        code.put(R0, self.tap);
     }
 
     /// Goes on to the next pixel; `r0` to `r3` are lost.
