@@ -68,7 +68,7 @@ impl Assembler {
         self.code.push(inst);
     }
 
-    alu! { add Add sub Sub rsb Rsb and And lsl Lsl lsr Lsr asr Asr }
+    alu! { add Add sub Sub rsb Rsb and And eor Eor lsl Lsl lsr Lsr asr Asr }
     multiply! { smlad Smlad smlabt Smlabt smlatb Smlatb smmlar Smmlar mla Mla }
     multiply! { smlawb Smlawb smlawt Smlawt }
 
@@ -160,6 +160,16 @@ impl Assembler {
         self.push(Inst::Extend { op: Extend::Sxtb16, d, m, ror: 8 });
     }
 
+    /// The bytes 0 and 2 as halfwords, without a sign.
+    pub fn uxtb16(&mut self, d: Reg, m: Reg) {
+        self.push(Inst::Extend { op: Extend::Uxtb16, d, m, ror: 0 });
+    }
+
+    /// The bytes 1 and 3 as halfwords, without a sign.
+    pub fn uxtb16_ror8(&mut self, d: Reg, m: Reg) {
+        self.push(Inst::Extend { op: Extend::Uxtb16, d, m, ror: 8 });
+    }
+
     /// Two halfwords in one register, the second on top.
     pub fn pack(&mut self, d: Reg, bottom: Reg, top: Reg) {
         self.push(Inst::Pkhbt(d, bottom, top, 16));
@@ -200,13 +210,13 @@ impl Assembler {
         self.push(Inst::Usat(d, 8, m));
     }
 
-    /// The higher one of two int8, byte by byte; `temp` is lost.
+    /// The higher one of two int8, byte by byte, signs among them; `temp` is lost.
     pub fn max8(&mut self, d: Reg, bound: Reg, temp: Reg) {
         self.push(Inst::Parallel { op: Parallel::Ssub8, d: temp, n: d, m: bound });
         self.push(Inst::Parallel { op: Parallel::Sel, d, n: d, m: bound });
     }
 
-    /// The lower one of two int8, byte by byte; `temp` is lost.
+    /// The lower one of two int8, byte by byte, signs among them; `temp` is lost.
     pub fn min8(&mut self, d: Reg, bound: Reg, temp: Reg) {
         self.push(Inst::Parallel { op: Parallel::Ssub8, d: temp, n: bound, m: d });
         self.push(Inst::Parallel { op: Parallel::Sel, d, n: d, m: bound });

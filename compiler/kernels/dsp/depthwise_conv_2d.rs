@@ -13,7 +13,10 @@ use crate::loop_ir::assembly::registers::*;
 use crate::loop_ir::assembly::{Address, Cond, Operand, Reg, Shift};
 
 /// Windows up to so many columns are unrolled.
-const COLUMNS: usize = 16;
+const COLUMNS: usize = 32;
+
+/// Results further apart than this would be beyond what a load reaches.
+const STRIDE: usize = 64;
 
 /// Weights of a 3x3 window, doubled: of each row the taps 0 and 1, then the taps 1 and 2.
 const WEIGHTS: [[Reg; 2]; 3] = [[R4, R5], [R6, R7], [R8, R9]];
@@ -25,6 +28,8 @@ struct Shape {
     columns: Option<usize>,
     /// Columns from one result to the next.
     stride: usize,
+    /// Rows from one result to the next.
+    row_stride: usize,
     /// Whether results of two rows share what they load.
     two_rows: bool,
 }
@@ -35,7 +40,7 @@ struct Plane {
     step_x: Slot,
     step_y: Slot,
     rows: Slot,
-    /// Blocks of four columns, and columns behind them.
+    /// Blocks of eight columns, and columns behind them.
     blocks: Slot,
     rest: Slot,
     /// Bytes of a row of the plane.
@@ -64,32 +69,37 @@ pub fn kernel(
         Requantization::new(f.multiplier, ending.shift()).filter(|_| fits)
     };
     let factors: Vec<Requantization> = filters.iter().map(factors).collect::<Option<_>>()?;
-    // Long rows cost least.
-    let swapped = geometry.output[0] > geometry.output[1];
+    // Long rows cost least, and taps of rows may lie apart for nothing.
     let mut g = *geometry;
+    let [rows, columns] = [0, 1].map(|axis| (g.dilation[axis] > 1, g.output[axis]));
+    let swapped = (columns.0, rows.1) > (rows.0, columns.1);
     let mut steps = [g.input[1] * g.channels, g.channels];
     let mut out_steps = [g.output[1] * filters.len(), filters.len()];
     if swapped {
-        for pair in [&mut g.input, &mut g.output, &mut g.size, &mut g.stride, &mut g.before] {
-            pair.swap(0, 1);
-        }
+        g.swap();
         steps.swap(0, 1);
         out_steps.swap(0, 1);
     }
-    let is_3x3 = g.size == [3, 3] && g.stride[1] <= 2;
-    if g.dilation > 1 || g.size[1] > COLUMNS || g.stride[1] > 8 {
+    // Columns that lie apart are taken with those between them, whose weights are zero.
+    let apart = g.dilation[1];
+    g.size[1] = (g.size[1] - 1) * apart + 1;
+    g.dilation[1] = 1;
+    let is_3x3 = g.size == [3, 3] && g.stride[1] <= 2 && g.dilation[0] == 1;
+    if g.size[1] > COLUMNS || apart > 2 || g.stride[1] > STRIDE {
         return None;
     }
     let shape = Shape {
         columns: (!is_3x3).then_some(g.size[1]),
         stride: g.stride[1],
-        two_rows: is_3x3 && g.stride == [1, 1],
+        row_stride: g.stride[0],
+        two_rows: is_3x3 && g.stride[0] <= 2,
     };
 
     // Windows of the last pair of results, and of a second row where there is none, read zeros or
     // whatever is there: their results are overwritten, or never stored.
     let reach = |axis: usize, results: usize| {
-        let windows = (results - 1) * g.stride[axis] + g.size[axis];
+        let window = (g.size[axis] - 1) * g.dilation[axis] + 1;
+        let windows = (results - 1) * g.stride[axis] + window;
         windows.max(g.before[axis] + g.input[axis])
     };
     let width = reach(1, g.output[1].max(2)).next_multiple_of(2) + 2;
@@ -114,8 +124,8 @@ pub fn kernel(
         step_x: word(steps[1]),
         step_y: word(steps[0]),
         rows: word(g.input[0]),
-        blocks: word(g.input[1] / 4),
-        rest: word(g.input[1] % 4),
+        blocks: word(g.input[1] / 8),
+        rest: word(g.input[1] % 8),
         pitch: word(2 * width),
         origin: word(2 * (g.before[0] * width + g.before[1])),
         words: word(scratch / 4),
@@ -128,6 +138,7 @@ pub fn kernel(
     // Bytes of the plane from the start of a row to where the pairs of results end.
     let pairs = word(4 * g.stride[1] * (g.output[1] / 2));
     let row_step = word(2 * width * g.stride[0]);
+    let taps_step = word(2 * width * g.dilation[0]);
     let rows = word(g.output[0]);
     let window_rows = word(g.size[0]);
     // A second column that isn't there is stored first, where the first will be.
@@ -152,7 +163,7 @@ pub fn kernel(
         offset: a.slot(),
         shift: a.slot(),
         taps: a.slot(),
-        pitch: plane.pitch,
+        pitch: taps_step,
         window_rows,
         pairs,
         odd,
@@ -237,12 +248,17 @@ pub fn kernel(
     a.branch(Cond::Ne, channel);
 
     let mut words = ending.table_words();
+    let [rows, columns] = geometry.size;
     for (filter, by) in filters.iter().zip(factors) {
-        let taps = filter.taps(g.size[0] * g.size[1]);
+        let taps = weights::taps(&filter.weights, rows * columns);
         let tap = |y: usize, x: usize| {
+            let (y, between, x) = (y, x % apart, x / apart);
             let (y, x) = if swapped { (x, y) } else { (y, x) };
-            let columns = if swapped { g.size[0] } else { g.size[1] };
-            taps[y * columns + x]
+            if between == 0 {
+                taps[y * columns + x]
+            } else {
+                0
+            }
         };
         for y in 0..g.size[0] {
             if is_3x3 {
@@ -293,27 +309,39 @@ fn copy(a: &mut Assembler, plane: &Plane, input: Slot, scratch: Slot) {
     a.cmp(R10, 0);
     a.branch(Cond::Eq, rest);
     let block = a.here();
-    a.ldrsb(R0, at(R4));
-    a.ldrsb(R1, Address::Index(R4, R6, 0));
-    a.ldrsb(R2, Address::Index(R4, R7, 0));
-    a.ldrsb(R3, Address::Index(R4, R8, 0));
-    a.add(R4, R4, R9);
-    a.pack(R0, R0, R1);
-    a.pack(R2, R2, R3);
-    a.str(R0, post(R5, 4));
-    a.str(R2, post(R5, 4));
+    for _ in 0..2 {
+        a.ldrsb(R0, at(R4));
+        a.ldrsb(R1, Address::Index(R4, R6, 0));
+        a.ldrsb(R2, Address::Index(R4, R7, 0));
+        a.ldrsb(R3, Address::Index(R4, R8, 0));
+        a.add(R4, R4, R9);
+        a.pack(R0, R0, R1);
+        a.pack(R2, R2, R3);
+        a.str(R0, post(R5, 4));
+        a.str(R2, post(R5, 4));
+    }
     a.subs(R10, R10, 1);
     a.branch(Cond::Ne, block);
     a.bind(rest);
     a.get(R10, plane.rest);
     a.cmp(R10, 0);
     a.branch(Cond::Eq, end);
-    let single = a.here();
+    let (single, two) = (a.label(), a.label());
+    a.subs(R10, R10, 2);
+    a.branch(Cond::Lt, single);
+    a.bind(two);
     a.ldrsb(R0, at(R4));
-    a.add(R4, R4, R6);
-    a.strh(R0, post(R5, 2));
-    a.subs(R10, R10, 1);
-    a.branch(Cond::Ne, single);
+    a.ldrsb(R1, Address::Index(R4, R6, 0));
+    a.add(R4, R4, R7);
+    a.pack(R0, R0, R1);
+    a.str(R0, post(R5, 4));
+    a.subs(R10, R10, 2);
+    a.branch(Cond::Ge, two);
+    a.bind(single);
+    a.cmp(R10, -2);
+    a.branch(Cond::Eq, end);
+    a.ldrsb(R0, at(R4));
+    a.strh(R0, at(R5));
     a.bind(end);
     a.get(R0, plane.step_y);
     a.get(R1, plane.pitch);
@@ -378,7 +406,7 @@ impl State {
         let pair = a.here();
         a.put(R12, self.p);
         let sums = match shape.columns {
-            None => self.sums_3x3(a, shape.stride, rows),
+            None => self.sums_3x3(a, shape, rows),
             Some(columns) => self.sums(a, shape.stride, columns),
         };
         a.comment("from sums to codes");
@@ -439,35 +467,44 @@ impl State {
 
     /// Doubled sums of a pair of results in a row, or in two, of a 3x3 window; `lr` is the length
     /// of a row of the plane.
-    fn sums_3x3(&self, a: &mut Assembler, stride: usize, rows: usize) -> &'static [Reg] {
+    fn sums_3x3(&self, a: &mut Assembler, shape: Shape, rows: usize) -> &'static [Reg] {
         // Of each row of results: the first and the second.
         let sums = [[R0, R1], [R2, R3]];
         // What a row's first products are added to: until its own, the last sum holds the bias.
         let bias = sums[rows - 1][1];
         a.get(bias, self.bias);
-        for y in 0..rows + 2 {
-            let third = R3;
+        let loaded = (rows - 1) * shape.row_stride + 3;
+        for y in 0..loaded {
             a.ldr(R10, at(R12));
             a.ldr(R11, behind(R12, 4));
-            if stride == 2 {
-                a.ldr(third, behind(R12, 8));
-            }
-            if y + 1 < rows + 2 {
-                a.add(R12, R12, LR);
-            }
-            for (result, [first, second]) in sums[..rows].iter().copied().enumerate().rev() {
-                let Some(tap_row) = y.checked_sub(result).filter(|&row| row < 3) else { continue };
-                let [w01, w12] = WEIGHTS[tap_row];
-                let start = if tap_row == 0 { [bias, bias] } else { [first, second] };
+            // The results that take this row, and as which row of the window.
+            let taken = |result: usize| {
+                let row = y.checked_sub(result * shape.row_stride).filter(|&row| row < 3)?;
+                Some((sums[result], row))
+            };
+            let taken = || (0..rows).rev().filter_map(taken);
+            for ([first, second], row) in taken() {
+                let [w01, w12] = WEIGHTS[row];
+                let start = if row == 0 { [bias, bias] } else { [first, second] };
                 a.smlad(first, R10, w01, start[0]);
-                if stride == 1 {
+                if shape.stride == 1 {
                     a.smlatb(second, R10, w01, start[1]);
                     a.smlabt(first, R11, w12, first);
                     a.smlad(second, R11, w12, second);
                 } else {
                     a.smlad(second, R11, w01, start[1]);
                     a.smlabt(first, R11, w12, first);
-                    a.smlabt(second, third, w12, second);
+                }
+            }
+            if shape.stride == 2 {
+                a.ldr(R10, behind(R12, 8));
+            }
+            if y + 1 < loaded {
+                a.add(R12, R12, LR);
+            }
+            if shape.stride == 2 {
+                for ([_, second], row) in taken() {
+                    a.smlabt(second, R10, WEIGHTS[row][1], second);
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Activations on their way to the multipliers: the window of a pixel, its runs of bytes one
 //! behind the other, widened to halfwords.
 
-use super::assembler::{post, Assembler, Header, Slot};
+use super::assembler::{at, post, Assembler, Header, Slot};
 use crate::loop_ir::assembly::registers::*;
 use crate::loop_ir::assembly::{Cond, Reg};
 
@@ -134,8 +134,8 @@ pub struct Geometry {
     pub size: [usize; 2],
     /// Rows and columns from one result to the next.
     pub stride: [usize; 2],
-    /// Rows from one row of the window to the next.
-    pub dilation: usize,
+    /// Rows and columns from one tap of the window to the next.
+    pub dilation: [usize; 2],
     /// Rows above and columns to the left of the operand at which the first window begins.
     pub before: [usize; 2],
     /// What lies outside of the operand.
@@ -143,20 +143,27 @@ pub struct Geometry {
 }
 
 impl Geometry {
-    /// The same steps with rows and columns swapped where there is but one column, and with pixels
-    /// as one long row where that is what they are.
+    /// The same steps with a single column as a row, but for one whose taps lie apart: they are rows
+    /// of the window; and with pixels as one long row where that is what they are.
     pub fn simplified(self) -> Self {
         let mut g = self;
-        if g.input[1] == 1 && g.size[1] == 1 && g.output[1] == 1 && g.dilation == 1 {
-            for pair in [&mut g.input, &mut g.output, &mut g.size, &mut g.stride, &mut g.before] {
-                pair.swap(0, 1);
-            }
+        let single = |axis: usize| [g.input, g.size, g.output].iter().all(|size| size[axis] == 1);
+        if (single(1) && g.dilation[0] == 1) || (single(0) && g.dilation[1] > 1) {
+            g.swap();
         }
         if g.size == [1, 1] && g.stride == [1, 1] && !g.padded() {
             g.input = [1, g.input[0] * g.input[1]];
             g.output = [1, g.output[0] * g.output[1]];
         }
         g
+    }
+
+    /// Swaps rows and columns.
+    pub fn swap(&mut self) {
+        let Geometry { input, output, size, stride, dilation, before, .. } = self;
+        for pair in [input, output, size, stride, dilation, before] {
+            pair.swap(0, 1);
+        }
     }
 
     /// Bytes of a row of the window.
@@ -166,18 +173,24 @@ impl Geometry {
 
     /// Whether some window reaches outside of the operand.
     pub fn padded(&self) -> bool {
-        let reach = |axis: usize, dilation: usize| {
-            let last =
-                (self.output[axis] - 1) * self.stride[axis] + (self.size[axis] - 1) * dilation;
+        let reach = |axis: usize| {
+            let window = (self.size[axis] - 1) * self.dilation[axis];
+            let last = (self.output[axis] - 1) * self.stride[axis] + window;
             self.before[axis] > 0 || last >= self.input[axis] + self.before[axis]
         };
-        reach(0, self.dilation) || reach(1, 1)
+        reach(0) || reach(1)
     }
 
-    /// Bytes for a row of the window that is partly outside.
-    pub fn line(&self) -> usize {
+    /// Bytes for a row of the window, in words.
+    fn line(&self) -> usize {
+        self.run().next_multiple_of(4)
+    }
+
+    /// Bytes of scratch memory for windows that are partly outside: a line of padding, and one that
+    /// is put together.
+    pub fn lines(&self) -> usize {
         if self.padded() {
-            self.run().next_multiple_of(4)
+            2 * self.line()
         } else {
             0
         }
@@ -188,7 +201,9 @@ impl Geometry {
 pub struct Window {
     by_words: bool,
     run: Run,
+    /// Whether windows are single rows, and whether results are.
     single: bool,
+    single_results: bool,
     rows: Slot,
     /// Bytes from a row of the window to the next, less those of the run.
     pitch: Slot,
@@ -218,6 +233,11 @@ struct Border {
     padding: Slot,
     line_words: Slot,
     line_offset: Slot,
+    /// Bytes of a row of the window.
+    run: Slot,
+    /// Bytes from a row of the window to the next.
+    row_bytes: Slot,
+    blank: Slot,
     line: Slot,
     x: Slot,
     y: Slot,
@@ -229,8 +249,7 @@ struct Border {
 
 /// Slots of the header come first, those of variables behind them.
 impl Window {
-    /// Describes the windows in the header; `line` is where in the scratch memory a row that is
-    /// partly outside is put together.
+    /// Describes the windows in the header; `line` is where in the scratch memory the lines are.
     pub fn new(code: &mut Assembler, header: &mut Header, g: &Geometry, line: usize) -> Window {
         let row = g.input[1] * g.channels;
         let run = Run::new(code, header, g.run(), g.size[0]);
@@ -238,14 +257,14 @@ impl Window {
         let before = (g.before[0] * row + g.before[1] * g.channels) as i64;
         let mut word = |value: i64| header.word(code, value);
         let rows = word(g.size[0] as i64);
-        let pitch = word((g.dilation * row) as i64 - g.run() as i64);
+        let pitch = word((g.dilation[0] * row) as i64 - g.run() as i64);
         let columns = word(g.output[1] as i64);
         let step_x = word((g.stride[1] * g.channels) as i64);
         let step_y =
             word((g.stride[0] * row) as i64 - (g.output[1] * g.stride[1] * g.channels) as i64);
         let first = word(-before);
-        let inside = |axis: usize, dilation: usize| {
-            (g.input[axis] as i64 - ((g.size[axis] - 1) * dilation) as i64).max(0)
+        let inside = |axis: usize| {
+            (g.input[axis] as i64 - ((g.size[axis] - 1) * g.dilation[axis]) as i64).max(0)
         };
         let padding = i32::from_le_bytes([g.padding as u8; 4]);
         let border = padded.then(|| Border {
@@ -253,16 +272,19 @@ impl Window {
             start_x: word(-(g.before[1] as i64)),
             stride_y: word(g.stride[0] as i64),
             stride_x: word(g.stride[1] as i64),
-            inside_y: word(inside(0, g.dilation)),
-            inside_x: word(inside(1, 1)),
+            inside_y: word(inside(0)),
+            inside_x: word(inside(1)),
             height: word(g.input[0] as i64),
             width: word(g.input[1] as i64),
             taps: word(g.size[1] as i64),
-            dilation: word(g.dilation as i64),
+            dilation: word(g.dilation[0] as i64),
             channels: word(g.channels as i64),
             padding: word(padding.into()),
             line_words: word((g.line() / 4) as i64),
             line_offset: word(line as i64),
+            run: word(g.run() as i64),
+            row_bytes: word((g.dilation[0] * row) as i64),
+            blank: Slot::default(),
             line: Slot::default(),
             x: Slot::default(),
             y: Slot::default(),
@@ -273,6 +295,7 @@ impl Window {
         Window {
             by_words: g.channels % 4 == 0,
             single: g.size[0] == 1,
+            single_results: g.output[0] == 1,
             run,
             rows,
             pitch,
@@ -286,7 +309,8 @@ impl Window {
         }
     }
 
-    /// Goes to the first pixel: `input` points to the operand, `scratch` to the scratch memory.
+    /// Goes to the first pixel: `input` points to the operand, `scratch` to the scratch memory; `r0`,
+    /// `r1`, `r4` and `temp` are lost.
     pub fn start(&mut self, code: &mut Assembler, input: Reg, scratch: Reg, temp: Reg) {
         for slot in [&mut self.tap, &mut self.left] {
             *slot = code.slot();
@@ -297,19 +321,41 @@ impl Window {
         code.get(temp, self.columns);
         code.put(temp, self.left);
         if let Some(b) = &mut self.border {
-            let variables =
-                [&mut b.line, &mut b.x, &mut b.y, &mut b.skip, &mut b.inside, &mut b.rows_left];
+            let variables = [
+                &mut b.blank,
+                &mut b.line,
+                &mut b.x,
+                &mut b.y,
+                &mut b.skip,
+                &mut b.inside,
+                &mut b.rows_left,
+            ];
             for slot in variables {
                 *slot = code.slot();
             }
-            code.get(temp, b.line_offset);
-            code.add(temp, temp, scratch);
-            code.put(temp, b.line);
+            code.get(R4, b.line_offset);
+            code.add(R4, R4, scratch);
+            code.put(R4, b.blank);
+            fill(code, b);
+            code.put(R4, b.line);
             code.get(temp, b.start_x);
             code.put(temp, b.x);
             code.get(temp, b.start_y);
             code.put(temp, b.y);
         }
+    }
+
+    /// Whether windows follow each other in one row that is all inside.
+    pub fn is_row(&self) -> bool {
+        self.single && self.single_results && self.border.is_none()
+    }
+
+    /// Goes on to the next pixel of such a row; `r0` and `r1` are lost.
+    pub fn advance_in_row(&self, code: &mut Assembler) {
+        code.get(R0, self.tap);
+        code.get(R1, self.step_x);
+        code.add(R0, R0, R1);
+        code.put(R0, self.tap);
     }
 
     /// Goes on to the next pixel; `r0` to `r3` are lost.
@@ -384,10 +430,11 @@ impl Window {
         code.branch(Cond::Ne, row);
     }
 
-    /// A window that is partly outside: each row is put together in the line, then widened.
+    /// A window that is partly outside: rows outside are the blank line, rows with columns outside
+    /// are put together in the line behind it.
     fn outside(&self, code: &mut Assembler, b: &Border, pitch: i32) {
         code.comment("columns outside to the left, and those inside");
-        let (positive, fits) = (code.label(), code.label());
+        let (positive, fits, filled) = (code.label(), code.label(), code.label());
         code.get(R0, b.x);
         code.get(R1, b.width);
         code.get(R2, b.taps);
@@ -411,48 +458,85 @@ impl Window {
         code.get(R12, b.y);
         code.mov(LR, R4);
         code.get(R10, self.rows);
+        code.get(R0, b.run);
+        code.cmp(R2, R0);
+        code.branch(Cond::Eq, filled);
+        code.get(R4, b.line);
+        fill(code, b);
+        code.bind(filled);
         let row = code.here();
-        let (widen, copy) = (code.label(), code.label());
+        let widen = code.label();
         code.put(R10, b.rows_left);
-        code.get(R0, b.padding);
-        code.get(R4, b.line);
-        code.get(R1, b.line_words);
-        let fill = code.here();
-        code.str(R0, post(R4, 4));
-        code.subs(R1, R1, 1);
-        code.branch(Cond::Ne, fill);
-        code.get(R4, b.line);
         code.get(R1, b.height);
+        code.get(R4, b.blank);
         code.get(R2, b.inside);
+        code.get(R3, b.run);
         code.cmp(R12, R1);
         code.branch(Cond::Hs, widen);
+        code.mov(R4, LR);
+        code.cmp(R2, R3);
+        code.branch(Cond::Eq, widen);
+        code.get(R4, b.line);
+        code.get(R1, b.skip);
         code.cmp(R2, 0);
         code.branch(Cond::Le, widen);
-        code.get(R1, b.skip);
         code.add(R0, LR, R1);
         code.add(R1, R1, R4);
-        code.bind(copy);
-        if self.by_words {
-            code.ldr(R3, post(R0, 4));
-            code.str(R3, post(R1, 4));
-            code.subs(R2, R2, 4);
-        } else {
-            code.ldrsb(R3, post(R0, 1));
-            code.strb(R3, post(R1, 1));
-            code.subs(R2, R2, 1);
-        }
-        code.branch(Cond::Ne, copy);
+        copy(code, self.by_words);
         code.bind(widen);
         self.run.widen(code, pitch);
-        code.get(R0, self.pitch);
-        code.get(R1, b.taps);
-        code.get(R2, b.channels);
+        code.get(R0, b.row_bytes);
         code.get(R3, b.dilation);
-        code.mla(R0, R1, R2, R0);
+        code.get(R10, b.rows_left);
         code.add(LR, LR, R0);
         code.add(R12, R12, R3);
-        code.get(R10, b.rows_left);
         code.subs(R10, R10, 1);
         code.branch(Cond::Ne, row);
     }
+}
+
+/// Fills the line at `r4` with padding; `r0` and `r1` are lost.
+fn fill(code: &mut Assembler, b: &Border) {
+    code.get(R0, b.padding);
+    code.get(R1, b.line_words);
+    let fill = code.here();
+    code.str(R0, post(R4, 4));
+    code.subs(R1, R1, 1);
+    code.branch(Cond::Ne, fill);
+}
+
+/// Copies `r2` bytes, one or more, from `r0` to `r1`; `r0` to `r3` are lost.
+fn copy(code: &mut Assembler, by_words: bool) {
+    if by_words {
+        let word = code.here();
+        code.ldr(R3, post(R0, 4));
+        code.str(R3, post(R1, 4));
+        code.subs(R2, R2, 4);
+        code.branch(Cond::Ne, word);
+        return;
+    }
+    let (word, last, byte, end) = (code.label(), code.label(), code.label(), code.label());
+    code.subs(R2, R2, 4);
+    code.branch(Cond::Lt, byte);
+    code.branch(Cond::Eq, last);
+    code.bind(word);
+    code.ldr(R3, post(R0, 4));
+    code.str(R3, post(R1, 4));
+    code.subs(R2, R2, 4);
+    code.branch(Cond::Gt, word);
+    // The last word begins among bytes that were copied already.
+    code.add(R0, R0, R2);
+    code.add(R1, R1, R2);
+    code.bind(last);
+    code.ldr(R3, at(R0));
+    code.str(R3, at(R1));
+    code.branch(Cond::Al, end);
+    code.bind(byte);
+    code.add(R2, R2, 4);
+    let byte = code.here();
+    code.ldrsb(R3, post(R0, 1));
+    code.strb(R3, post(R1, 1));
+    code.subs(R2, R2, 1);
+    code.branch(Cond::Ne, byte);
+    code.bind(end);
 }

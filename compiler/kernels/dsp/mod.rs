@@ -22,7 +22,7 @@ use super::{Binding, Layer, Lowering};
 use crate::loop_ir::assembly::machine::{self, Contents, Cost, Pointer, Prices, Segment};
 use crate::loop_ir::assembly::Routine;
 use crate::loop_ir::Access;
-use crate::ops::{Conv2d, DepthwiseConv2d, Epilogue, FullyConnected, Op};
+use crate::ops::{Conv2d, DepthwiseConv2d, Epilogue, FullyConnected, Op, Window};
 use crate::target::Cycles;
 use gather::Geometry;
 use weights::Ending;
@@ -73,8 +73,8 @@ impl Argument {
 pub fn kernels(layer: Layer) -> Vec<Kernel> {
     let kernels = match &layer.node.op {
         Op::Conv2d(op) => conv_2d(layer, op),
-        Op::DepthwiseConv2d(op) => depthwise_conv_2d(layer, op).map(|kernel| vec![kernel]),
-        Op::FullyConnected(op) => fully_connected(layer, op).map(|kernel| vec![kernel]),
+        Op::DepthwiseConv2d(op) => depthwise_conv_2d(layer, op),
+        Op::FullyConnected(op) => fully_connected(layer, op),
         Op::Add(op) => binary::add(layer, op).map(|kernel| vec![kernel]),
         Op::AveragePool2d(op) => pool_2d::average(layer, op),
         Op::MaxPool2d(op) => pool_2d::max(layer, op),
@@ -238,40 +238,94 @@ fn ending(layer: Layer, epilogue: &Epilogue) -> Option<Ending> {
     Ending::new(chain, layer.node.inputs.len() - 1).filter(|_| bias_is_constant)
 }
 
+/// Zeros between the groups of filters that read few of the channels cost less than a loop nest, up
+/// to so many groups.
+const GROUPS: usize = 4;
+
 fn conv_2d(layer: Layer, op: &Conv2d) -> Option<Vec<Kernel>> {
     let ending = ending(layer, &op.epilogue)?;
     let weights = layer.constant(1)?.ints();
-    let &[images, height, width, channels] = &layer.input(0).shape[..] else { return None };
     let &[count, rows, columns, group] = &layer.input(1).shape[..] else { return None };
-    let output = &layer.output().shape;
-    let window = op.window;
-    if images != 1 || group != channels || (window.dilation[1] > 1 && columns > 1) {
+    let geometry = geometry(layer, op.window, op.padding_value)?;
+    let channels = geometry.channels;
+    let (groups, zero_point) = (channels / group, op.input_zero_point);
+    let weight = |filter: usize, y: usize, x: usize, channel: usize| {
+        // The first channel that the filter reads.
+        let first = filter / (count / groups) * group;
+        let inside = (first..first + group).contains(&channel);
+        let at = || ((filter * rows + y) * columns + x) * group + channel - first;
+        if inside {
+            weights[at()]
+        } else {
+            0
+        }
+    };
+    if group == 1 && channels > 1 {
+        let weight = |filter: usize, y: usize, x: usize| weights[(filter * rows + y) * columns + x];
+        return depthwise(layer, geometry, count, zero_point, &ending, weight);
+    }
+    if groups > GROUPS {
         return None;
     }
-    let geometry = Geometry {
-        input: [height, width],
-        channels,
-        output: [output[1], output[2]],
-        size: [rows, columns],
-        stride: window.stride,
-        dilation: window.dilation[0],
-        before: [window.padding.top, window.padding.left],
-        padding: op.padding_value,
-    }
-    .simplified();
-    let runs = (geometry.size[0], geometry.run());
-    let filters =
-        weights::filters(layer, count, runs, op.input_zero_point, &ending, |filter, row, tap| {
-            weights[(filter * runs.0 + row) * runs.1 + tap]
-        });
-    let kernels = [
-        winograd::kernel(&geometry, &filters, &ending),
-        conv_2d::kernel(&geometry, &filters, &ending),
-    ];
-    Some(kernels.into_iter().flatten().collect())
+    convolution(layer, geometry, count, zero_point, &ending, weight)
 }
 
-fn fully_connected(layer: Layer, op: &FullyConnected) -> Option<Kernel> {
+/// How a layer's window steps over its operand.
+fn geometry(layer: Layer, window: Window, padding: i32) -> Option<Geometry> {
+    let &[images, height, width, channels] = &layer.input(0).shape[..] else { return None };
+    let output = &layer.output().shape;
+    let dilation = [0, 1].map(|i| if window.size[i] == 1 { 1 } else { window.dilation[i] });
+    let geometry = Geometry {
+        input: [images * height, width],
+        channels,
+        output: [images * output[1], output[2]],
+        size: window.size,
+        stride: window.stride,
+        dilation,
+        before: [window.padding.top, window.padding.left],
+        padding,
+    };
+    // Windows of one pixel don't reach from one image to the next.
+    let apart = window.size == [1, 1] && !geometry.padded() && height % window.stride[0] == 0;
+    (images == 1 || apart).then_some(geometry)
+}
+
+/// A convolution over all channels: `weight(filter, y, x, channel)`.
+fn convolution(
+    layer: Layer,
+    geometry: Geometry,
+    count: usize,
+    zero_point: i32,
+    ending: &Ending,
+    weight: impl Fn(usize, usize, usize, usize) -> i32,
+) -> Option<Vec<Kernel>> {
+    let mut geometry = geometry.simplified();
+    // Columns that lie apart are taken with those between them, whose weights are zero.
+    let apart = geometry.dilation[1];
+    let columns = geometry.size[1];
+    geometry.size[1] = (columns - 1) * apart + 1;
+    geometry.dilation[1] = 1;
+    if apart > 2 {
+        return None;
+    }
+    let [rows, run] = [geometry.size[0], geometry.run()];
+    let original = layer.input(1).shape[2];
+    let filters =
+        weights::filters(layer, count, (rows, run), zero_point, ending, |filter, row, tap| {
+            let (x, channel) = (tap / geometry.channels, tap % geometry.channels);
+            // Rows and columns may have changed places.
+            let at = row * columns + x / apart;
+            match x % apart {
+                0 => weight(filter, at / original, at % original, channel),
+                _ => 0,
+            }
+        });
+    let mut kernels = winograd::kernels(&geometry, &filters, ending);
+    kernels.extend(conv_2d::kernel(&geometry, &filters, ending));
+    Some(kernels)
+}
+
+fn fully_connected(layer: Layer, op: &FullyConnected) -> Option<Vec<Kernel>> {
     let ending = ending(layer, &op.epilogue)?;
     let weights = layer.constant(1)?.ints();
     let &[units, depth] = &layer.input(1).shape[..] else { return None };
@@ -281,7 +335,7 @@ fn fully_connected(layer: Layer, op: &FullyConnected) -> Option<Kernel> {
             weights[unit * depth + tap] - op.weights_zero_point
         });
     if batches == 1 {
-        return fully_connected::kernel(depth, &filters, &ending);
+        return fully_connected::kernels(depth, &filters, &ending);
     }
     // Rows of activations are pixels.
     let pixels = Geometry {
@@ -290,45 +344,40 @@ fn fully_connected(layer: Layer, op: &FullyConnected) -> Option<Kernel> {
         output: [1, batches],
         size: [1, 1],
         stride: [1, 1],
-        dilation: 1,
+        dilation: [1, 1],
         before: [0, 0],
         padding: 0,
     };
-    conv_2d::kernel(&pixels, &filters, &ending)
+    conv_2d::kernel(&pixels, &filters, &ending).map(|kernel| vec![kernel])
 }
 
-fn depthwise_conv_2d(layer: Layer, op: &DepthwiseConv2d) -> Option<Kernel> {
+fn depthwise_conv_2d(layer: Layer, op: &DepthwiseConv2d) -> Option<Vec<Kernel>> {
     let ending = ending(layer, &op.epilogue)?;
     let weights = layer.constant(1)?.ints();
-    let &[images, height, width, channels] = &layer.input(0).shape[..] else { return None };
-    let &[_, rows, columns, count] = &layer.input(1).shape[..] else { return None };
-    let output = &layer.output().shape;
-    let window = op.window;
-    if images != 1 || (window.dilation[1] > 1 && columns > 1) {
-        return None;
+    let &[_, _, columns, count] = &layer.input(1).shape[..] else { return None };
+    let geometry = geometry(layer, op.window, op.padding_value)?;
+    let weight = |filter: usize, y: usize, x: usize| weights[(y * columns + x) * count + filter];
+    depthwise(layer, geometry, count, op.input_zero_point, &ending, weight)
+}
+
+/// A convolution of each channel on its own: `weight(filter, y, x)`.
+fn depthwise(
+    layer: Layer,
+    geometry: Geometry,
+    count: usize,
+    zero_point: i32,
+    ending: &Ending,
+    weight: impl Fn(usize, usize, usize) -> i32,
+) -> Option<Vec<Kernel>> {
+    if geometry.channels == 1 {
+        // All filters read the same channel.
+        let weight = |filter: usize, y: usize, x: usize, _: usize| weight(filter, y, x);
+        return convolution(layer, geometry, count, zero_point, ending, weight);
     }
-    let geometry = Geometry {
-        input: [height, width],
-        channels,
-        output: [output[1], output[2]],
-        size: [rows, columns],
-        stride: window.stride,
-        dilation: if rows == 1 { 1 } else { window.dilation[0] },
-        before: [window.padding.top, window.padding.left],
-        padding: op.padding_value,
-    };
-    if channels == 1 {
-        // All filters read the same channel: a convolution.
-        let geometry = geometry.simplified();
-        let (rows, run) = (geometry.size[0], geometry.run());
-        let weight =
-            |filter: usize, row: usize, tap: usize| weights[(row * run + tap) * count + filter];
-        let zero_point = op.input_zero_point;
-        let filters = weights::filters(layer, count, (rows, run), zero_point, &ending, weight);
-        return conv_2d::kernel(&geometry, &filters, &ending);
-    }
-    let weight = |filter: usize, _: usize, tap: usize| weights[tap * count + filter];
-    let runs = (1, rows * columns);
-    let filters = weights::filters(layer, count, runs, op.input_zero_point, &ending, weight);
-    depthwise_conv_2d::kernel(&geometry, count / channels, &filters, &ending)
+    let [rows, columns] = geometry.size;
+    let weight = |filter: usize, _: usize, tap: usize| weight(filter, tap / columns, tap % columns);
+    let filters = weights::filters(layer, count, (1, rows * columns), zero_point, ending, weight);
+    let multiplier = count / geometry.channels;
+    let kernel = depthwise_conv_2d::kernel(&geometry, multiplier, &filters, ending);
+    kernel.map(|kernel| vec![kernel])
 }

@@ -298,7 +298,7 @@ fn kernel(name: &'static str, summary: Summary, block: Block, g: &Geometry, end:
     let first_reciprocal = word(-4 * least as i64);
     let mut factors = None;
     let codes = match end {
-        End::Bounds(low, high) => Codes::bounded(&mut a, &mut header, (*low, *high), 0),
+        End::Bounds(low, high) => Codes::in_words(&mut a, &mut header, (*low, *high)),
         End::Requantize(ending, by, start) => {
             let words = [by.multiplier, by.offset, by.shift, *start];
             factors = Some(words.map(|value| header.word(&mut a, value.into())));

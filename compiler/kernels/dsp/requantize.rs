@@ -1,7 +1,7 @@
 //! From sums to codes, in registers.
 
 use super::assembler::{post, Assembler, Header, Slot};
-use super::weights::Ending;
+use super::weights::{self, Ending};
 use crate::loop_ir::assembly::registers::*;
 use crate::loop_ir::assembly::{Address, Operand, Reg, Shift};
 
@@ -40,7 +40,7 @@ impl Codes {
         codes
     }
 
-    /// Codes between two bounds; also four in a word.
+    /// Codes between two bounds.
     pub fn bounded(
         a: &mut Assembler,
         header: &mut Header,
@@ -50,6 +50,16 @@ impl Codes {
         let (negative, table) = (low < zero_point, false);
         Codes {
             form: Form { negative, low: low > -128, high: high < 127, table },
+            low: header.word(a, low.into()),
+            high: header.word(a, high.into()),
+            table: Slot::default(),
+        }
+    }
+
+    /// Codes between two bounds, four in a word.
+    pub fn in_words(a: &mut Assembler, header: &mut Header, (low, high): (i32, i32)) -> Codes {
+        Codes {
+            form: Form { negative: false, low: low > -128, high: high < 127, table: false },
             low: header.word(a, in_each_byte(low)),
             high: header.word(a, in_each_byte(high)),
             table: Slot::default(),
@@ -136,9 +146,17 @@ pub fn in_each_byte(code: i32) -> i64 {
     i32::from_le_bytes([code as u8; 4]).into()
 }
 
-/// Two filters' sums `P` and `Q`: doubled, the high filter's where `P` was.
-pub fn unpair(a: &mut Assembler, p: Reg, q: Reg) {
-    a.sub(p, p, q);
-    a.asr(p, p, 7);
-    a.lsl(q, q, 1);
+/// The sums of a group's filters, in the order in which kernels hold them: doubled.
+pub fn double(a: &mut Assembler, form: weights::Form, sums: [Reg; 4]) {
+    match form {
+        // `P` and `Q`: the high filter's goes where `P` was.
+        weights::Form::Paired => {
+            for pair in sums.chunks(2) {
+                a.sub(pair[0], pair[0], pair[1]);
+                a.asr(pair[0], pair[0], 7);
+                a.lsl(pair[1], pair[1], 1);
+            }
+        }
+        weights::Form::Single => sums.into_iter().for_each(|sum| a.lsl(sum, sum, 1)),
+    }
 }

@@ -2,13 +2,14 @@
 //! convolution.
 //!
 //! A code's share of the sum is `(code − zero point) · 2^20` times a factor of at most one half. One
-//! of the two factors is one half: that share is a shift.
+//! of the two factors is one half: that share is a shift, and as easily doubled, which is what
+//! requantization takes.
 
 use super::assembler::{post, Assembler, Header, Slot};
 use super::requantize::Codes;
 use super::weights::{Requantization, Residual, Share};
 use crate::loop_ir::assembly::registers::*;
-use crate::loop_ir::assembly::{Operand, Reg, Shift};
+use crate::loop_ir::assembly::{Cond, Operand, Reg, Shift};
 
 /// What is added, as a routine keeps it.
 pub struct Adding {
@@ -29,13 +30,12 @@ struct Variables {
     /// Bytes from the output to the residual.
     distance: Slot,
     residual: Slot,
-    stream: Slot,
     /// The codes of the pixel that isn't at work.
-    codes: [Slot; 4],
+    codes: [[Slot; 4]; 2],
 }
 
-/// Codes are shifted by so many bits where the factor is one half.
-const HALF: u32 = 19;
+/// Codes are shifted by so many bits where the factor is one half, for a doubled share.
+const HALF: u32 = 20;
 /// Else, doubled for SMMLAR.
 const DOUBLED: u32 = 21;
 
@@ -57,8 +57,7 @@ impl Adding {
         let variables = Variables {
             distance: a.slot(),
             residual: a.further_argument(),
-            stream: a.slot(),
-            codes: std::array::from_fn(|_| a.slot()),
+            codes: [(); 2].map(|()| std::array::from_fn(|_| a.slot())),
         };
         Adding { variables: Some(variables), ..self }
     }
@@ -75,55 +74,92 @@ impl Adding {
     }
 
     /// Adds the residual to the codes in `r4` to `r11`, in the order in which a convolution leaves
-    /// them; `outputs` say where they will go. Others but `lr` are lost.
-    pub fn add(&self, a: &mut Assembler, outputs: [Slot; 2]) {
+    /// them; `outputs` say where they will go. If the last group has fewer filters, `partial` says
+    /// where the stream ends then, and how many there are. Others but `lr` are lost.
+    pub fn add(&self, a: &mut Assembler, outputs: [Slot; 2], partial: Option<(Slot, Slot)>) {
         a.comment("the residual is added, pixel by pixel");
-        let v = self.variables();
-        a.put(LR, v.stream);
-        for (reg, slot) in [R8, R9, R10, R11].into_iter().zip(v.codes) {
+        let [codes_a, codes_b] = self.variables().codes;
+        let (low, high) = ([R4, R5, R6, R7], [R8, R9, R10, R11]);
+        for (reg, slot) in high.into_iter().zip(codes_b) {
             a.put(reg, slot);
         }
-        self.pixel(a, outputs[0]);
-        a.comment("pixel B's codes change places with pixel A's, which are done");
-        for (reg, slot) in [R4, R5, R6, R7].into_iter().zip(v.codes) {
-            a.get(R0, slot);
+        self.pixel(a, outputs[0], partial);
+        for (reg, slot) in low.into_iter().zip(codes_a) {
             a.put(reg, slot);
-            a.mov(reg, R0);
         }
-        self.pixel(a, outputs[1]);
-        for (done, reg) in [R4, R5, R6, R7].into_iter().zip([R8, R9, R10, R11]) {
-            a.mov(reg, done);
-        }
-        for (reg, slot) in [R4, R5, R6, R7].into_iter().zip(v.codes) {
+        for (reg, slot) in low.into_iter().zip(codes_b) {
             a.get(reg, slot);
         }
-        a.get(LR, v.stream);
+        self.pixel(a, outputs[1], partial);
+        for (done, reg) in low.into_iter().zip(high) {
+            a.mov(reg, done);
+        }
+        for (reg, slot) in low.into_iter().zip(codes_a) {
+            a.get(reg, slot);
+        }
     }
 
     /// The four codes of a pixel, in `r4` to `r7`: those of the filters 1, 0, 3 and 2.
-    fn pixel(&self, a: &mut Assembler, output: Slot) {
-        let codes = [R5, R4, R7, R6];
+    fn pixel(&self, a: &mut Assembler, output: Slot, partial: Option<(Slot, Slot)>) {
+        if let Some((end, tail)) = partial {
+            let whole = a.label();
+            a.get(R0, end);
+            a.mov(R10, 4);
+            a.cmp(LR, R0);
+            a.branch(Cond::Ne, whole);
+            a.get(R10, tail);
+            a.bind(whole);
+        }
+        a.get(R8, output);
+        self.codes(a, R8, &[R5, R4, R7, R6], |a, i| {
+            let none = a.label();
+            if i > 0 && partial.is_some() {
+                a.cmp(R10, i as i32);
+                a.branch(Cond::Le, none);
+            }
+            a.ldrsb(R9, post(R8, 1));
+            a.bind(none);
+        });
+    }
+
+    /// Adds the residual to codes in registers above `r3`. `output` says where the first one will
+    /// go and becomes the place of its residual; `load` puts the residual of a code into `r9`. `r0`
+    /// to `r3` and `r12` are lost.
+    pub fn codes(
+        &self,
+        a: &mut Assembler,
+        output: Reg,
+        codes: &[Reg],
+        load: impl Fn(&mut Assembler, usize),
+    ) {
         self.own.load(a);
-        for code in codes {
+        for &code in codes {
             self.own.share(a, code);
         }
         self.other.load(a);
-        a.get(R8, output);
         a.get(R9, self.variables().distance);
-        a.add(R8, R8, R9);
-        for code in codes {
-            a.ldrsb(R9, post(R8, 1));
+        a.add(output, output, R9);
+        for (i, &code) in codes.iter().enumerate() {
+            load(a, i);
             self.other.share(a, R9);
-            a.add(code, code, R9);
+            let doubled = |reg: Reg| Operand::Shifted(reg, Shift::Lsl, 1);
+            match (self.own.is_half(), self.other.is_half()) {
+                (true, true) => a.add(code, code, R9),
+                (true, false) => a.add(code, code, doubled(R9)),
+                (false, true) => a.add(code, R9, doubled(code)),
+                (false, false) => {
+                    a.add(code, code, R9);
+                    a.lsl(code, code, 1);
+                }
+            }
         }
         for (reg, slot) in [R1, R2, R3].into_iter().zip(self.by) {
             a.get(reg, slot);
         }
-        for code in codes {
-            a.lsl(code, code, 1);
+        for &code in codes {
             self.codes.requantize(a, code, (R1, R2, R3), R12);
         }
-        self.codes.finish(a, &codes, (R1, R2));
+        self.codes.finish(a, codes, (R1, R2));
     }
 }
 
@@ -141,6 +177,10 @@ impl Words {
         }
     }
 
+    fn is_half(&self) -> bool {
+        self.by.is_none()
+    }
+
     /// The constants into `r0` to `r3`.
     fn load(&self, a: &mut Assembler) {
         a.get(R0, self.zero_point);
@@ -149,11 +189,11 @@ impl Words {
         }
     }
 
-    /// A code becomes its share of the sum; `r12` is lost.
+    /// A code becomes its share of the sum, or twice that if the factor is one half; `r12` is lost.
     fn share(&self, a: &mut Assembler, code: Reg) {
-        let shift = if self.by.is_some() { DOUBLED } else { HALF };
+        let shift = if self.is_half() { HALF } else { DOUBLED };
         a.rsb(code, R0, Operand::Shifted(code, Shift::Lsl, shift));
-        if self.by.is_some() {
+        if !self.is_half() {
             a.add(R12, R2, Operand::Shifted(code, Shift::Asr, 31));
             a.smmlar(code, code, R1, R12);
             a.asr(code, code, R3);

@@ -5,6 +5,9 @@
 //! the low filter's weights, which a second SMLAD sums up to `Q = Σ x·low`; and `Σ x·high =
 //! (P − Q) >> 8`, exact as long as it fits 24 bits. Thus a word unpacked once serves four products,
 //! and int8 weights take no more flash than they do anyway.
+//!
+//! Where sums are larger than that, or weights of −128 leave a halfword, each filter has words of
+//! its own, of two steps' weights.
 
 use crate::kernels::Layer;
 use crate::ops::{Addend, Chain, Multiplier, Stage, Value};
@@ -74,18 +77,16 @@ pub fn filters(
     (0..count).map(filter).collect()
 }
 
-impl Filter {
-    /// The weights of a filter of one run, in the order of its taps.
-    pub fn taps(&self, run: usize) -> Vec<i32> {
-        let mut taps = vec![0; run];
-        for ((a, b), weights) in pairs(run).into_iter().zip(&self.weights) {
-            taps[a] = weights[0];
-            if let Some(b) = b {
-                taps[b] = weights[1];
-            }
+/// The weights of a run in the order of its taps.
+pub fn taps(weights: &[[i32; 2]], run: usize) -> Vec<i32> {
+    let mut taps = vec![0; run];
+    for ((a, b), weights) in pairs(run).into_iter().zip(weights) {
+        taps[a] = weights[0];
+        if let Some(b) = b {
+            taps[b] = weights[1];
         }
-        taps
     }
+    taps
 }
 
 /// A filter whose code is the same for all activations, so far above the zero point. What training
@@ -131,8 +132,26 @@ pub fn range(filter: &Filter) -> (i64, i64) {
     })
 }
 
+/// How filters share words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Two filters of a step share one.
+    Paired,
+    /// Two steps of a filter share one.
+    Single,
+}
+
+/// Whether sums and their doubles fit 32 bits, and words the weights.
+fn fits_single(filters: &[Filter]) -> bool {
+    filters.iter().all(|filter| {
+        let (lo, hi) = range(filter);
+        let mut weights = filter.weights.iter().flatten();
+        lo >= -(1 << 30) && hi < 1 << 30 && weights.all(|&weight| i8::try_from(weight).is_ok())
+    })
+}
+
 /// Whether the paired form holds these filters.
-fn fits(filters: &[Filter], zero_point: i32) -> bool {
+fn fits_paired(filters: &[Filter]) -> bool {
     let sums = filters.iter().enumerate().all(|(i, filter)| {
         let bits = if i % 2 == 1 { 23 } else { 30 };
         let (lo, hi) = range(filter);
@@ -147,17 +166,33 @@ fn fits(filters: &[Filter], zero_point: i32) -> bool {
             i8::try_from(low).is_ok() && i16::try_from(256 * high + low).is_ok()
         })
     });
-    let requantized = |f: &Filter| Requantization::new(f.multiplier, zero_point).is_some();
-    sums && halfwords && filters.iter().all(requantized)
+    sums && halfwords
 }
 
-/// The filters as a stream of words, group by group: sums to start with, weights step by step,
-/// requantization. `None` where the paired form doesn't hold them.
+/// Filters as a stream of words.
+pub struct Stream {
+    /// How filters share them.
+    pub form: Form,
+    /// Steps, filled up with zeros.
+    pub steps: usize,
+    /// Group by group: sums to start with, weights step by step, requantization.
+    pub words: Vec<i32>,
+}
+
+/// The order in which kernels hold the sums of a group's filters.
+pub const ORDER: [usize; GROUP] = [1, 0, 3, 2];
+
+/// The filters as a stream, if some form holds them. Steps are filled up to a multiple of
+/// `multiple`.
 ///
-/// Of a group's filters, 0 and 2 are low, 1 and 3 high. Steps are filled up with zeros to a
-/// multiple of `multiple`.
-pub fn stream(filters: &[Filter], zero_point: i32, multiple: usize) -> Option<Vec<i32>> {
-    if !fits(filters, zero_point) {
+/// Where they are paired, 0 and 2 of a group's filters are low, 1 and 3 high.
+pub fn stream(filters: &[Filter], zero_point: i32, multiple: usize) -> Option<Stream> {
+    let (form, multiple) = match fits_paired(filters) {
+        true => (Form::Paired, multiple),
+        false => (Form::Single, multiple.next_multiple_of(2)),
+    };
+    let requantized = |f: &Filter| Requantization::new(f.multiplier, zero_point).is_some();
+    if !filters.iter().all(requantized) || form == Form::Single && !fits_single(filters) {
         return None;
     }
     let steps = filters[0].weights.len().next_multiple_of(multiple);
@@ -165,17 +200,31 @@ pub fn stream(filters: &[Filter], zero_point: i32, multiple: usize) -> Option<Ve
     let mut words = Vec::new();
     for group in filters.chunks(GROUP) {
         let filter = |i: usize| group.get(i).unwrap_or(&none);
-        for pair in [0, 2] {
-            let (low, high) = (filter(pair), filter(pair + 1));
-            words.push(high.bias.wrapping_shl(8).wrapping_add(low.bias));
-            words.push(low.bias);
-        }
-        for step in 0..steps {
-            for pair in [0, 2] {
-                let weights = |i: usize| filter(i).weights.get(step).copied().unwrap_or([0, 0]);
-                let (low, high) = (weights(pair), weights(pair + 1));
-                let half = |k: usize| (256 * high[k] + low[k]) & 0xffff;
-                words.push((half(0) | half(1) << 16) as u32 as i32);
+        let weights =
+            |i: usize, step: usize| filter(i).weights.get(step).copied().unwrap_or([0, 0]);
+        match form {
+            Form::Paired => {
+                for pair in [0, 2] {
+                    let (low, high) = (filter(pair), filter(pair + 1));
+                    words.push(high.bias.wrapping_shl(8).wrapping_add(low.bias));
+                    words.push(low.bias);
+                }
+                for step in 0..steps {
+                    for pair in [0, 2] {
+                        let (low, high) = (weights(pair, step), weights(pair + 1, step));
+                        let half = |k: usize| (256 * high[k] + low[k]) & 0xffff;
+                        words.push((half(0) | half(1) << 16) as u32 as i32);
+                    }
+                }
+            }
+            Form::Single => {
+                words.extend(ORDER.map(|i| filter(i).bias));
+                for step in (0..steps).step_by(2) {
+                    for i in ORDER {
+                        let ([a, c], [b, d]) = (weights(i, step), weights(i, step + 1));
+                        words.push(i32::from_le_bytes([a, b, c, d].map(|weight| weight as u8)));
+                    }
+                }
             }
         }
         let by =
@@ -186,7 +235,7 @@ pub fn stream(filters: &[Filter], zero_point: i32, multiple: usize) -> Option<Ve
             words.extend([by(i).multiplier, by(i).offset]);
         }
     }
-    Some(words)
+    Some(Stream { form, steps, words })
 }
 
 /// What kernels do to sums on their way to memory.

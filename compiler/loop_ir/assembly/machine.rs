@@ -545,6 +545,7 @@ impl<'a, 'b> Machine<'a, 'b> {
                     Extend::Sxth => x as i16 as u32,
                     Extend::Uxtb => x & 0xff,
                     Extend::Sxtb16 => half(x) | half(x >> 16) << 16,
+                    Extend::Uxtb16 => x & 0xff_00ff,
                 };
                 let origin = match (self.origin(*m), op) {
                     (Origin::Known, _) => Origin::Known,

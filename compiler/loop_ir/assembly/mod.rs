@@ -123,6 +123,8 @@ pub enum Extend {
     Uxtb,
     /// The bytes 0 and 2.
     Sxtb16,
+    /// The bytes 0 and 2, without a sign.
+    Uxtb16,
 }
 
 /// The same, added to a register.

@@ -172,6 +172,7 @@ fn spell(inst: &Inst, label: &dyn Fn(Label) -> String) -> String {
                 Extend::Sxth => "sxth",
                 Extend::Uxtb => "uxtb",
                 Extend::Sxtb16 => "sxtb16",
+                Extend::Uxtb16 => "uxtb16",
             };
             format!("{name} {}, {}{}", r(*d), r(*m), rotated(*ror))
         }
