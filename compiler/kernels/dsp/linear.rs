@@ -69,19 +69,16 @@ impl Wanted<'_> {
     /// The sum of two addends times `by`, as a linear function.
     pub fn sum(&self, operands: &[Addend; 2], by: Multiplier) -> Option<Sum> {
         let cases = self.cases();
-        let one = f64::from(1 << Addend::LEFT_SHIFT) * by.real();
         let zero_points = operands.map(|operand| i64::from(operand.zero_point));
         // Coarse results leave room for fine factors, others don't.
         [20u32, 12].into_iter().find_map(|shift| {
-            let scale = f64::from(1 << shift) * 256.0 * one;
-            let nearest = operands.map(|operand| (operand.multiplier.real() * scale).round());
-            if nearest.iter().any(|factor| factor.abs() > f64::from(1 << 30)) {
-                return None;
-            }
+            let bits = (Addend::LEFT_SHIFT + 8 + shift) as i32;
+            let nearest = operands.map(|operand| scaled(operand.multiplier, by, bits));
+            let [Some(first), Some(second)] = nearest else { return None };
             around().into_iter().find_map(|steps| {
-                let factors = [0, 1].map(|i| nearest[i] as i64 + steps[i]);
-                let value =
-                    |codes: [i64; 2]| (codes[0] * factors[0] >> 8) + (codes[1] * factors[1] >> 8);
+                let factors = [first + steps[0], second + steps[1]];
+                let share = |i: usize, code: i64| (code * factors[i]) >> 8;
+                let value = |codes: [i64; 2]| share(0, codes[0]) + share(1, codes[1]);
                 let found = |start, signed| Sum {
                     factors: factors.map(|factor| factor as i32),
                     start,
@@ -100,6 +97,19 @@ impl Wanted<'_> {
             })
         })
     }
+}
+
+/// The product of two multipliers times a power of two, rounded, if it is small enough to step from.
+fn scaled(a: Multiplier, b: Multiplier, bits: i32) -> Option<i64> {
+    let product = i64::from(a.multiplier) * i64::from(b.multiplier);
+    // Each multiplier has 31 fractional bits.
+    let right = 62 - (a.shift + b.shift + bits);
+    let rounded = match right {
+        ..=0 => return None,
+        1..=62 => (product + (1 << (right - 1))) >> right,
+        _ => 0,
+    };
+    (rounded.abs() <= 1 << 30).then_some(rounded)
 }
 
 /// Steps of two factors, from nothing outwards.

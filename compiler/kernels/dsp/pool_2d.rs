@@ -22,6 +22,9 @@ const HALFWORDS: usize = 256;
 /// The most codes that are divided by with a reciprocal: see [`reciprocal`].
 const DIVIDED: usize = 2047;
 
+/// From so many codes on, a mean is worth a routine.
+const MEAN_FROM: usize = 256;
+
 /// Reciprocals that a layer with clipped windows may have a table of.
 const TABLE: usize = 64;
 
@@ -92,7 +95,7 @@ pub fn average(layer: Layer, op: &AveragePool2d) -> Option<Vec<Kernel>> {
 pub fn mean(layer: Layer, op: &Mean) -> Option<Vec<Kernel>> {
     let shape = &layer.input(0).shape;
     let (&first, &last) = (op.axes.first()?, op.axes.last()?);
-    if op.axes.len() != last + 1 - first {
+    if op.axes.len() != last + 1 - first || layer.input(0).elements() < MEAN_FROM {
         return None;
     }
     let size = |sizes: &[usize]| sizes.iter().product::<usize>();

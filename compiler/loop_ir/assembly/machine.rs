@@ -516,7 +516,7 @@ impl<'a, 'b> Machine<'a, 'b> {
             Inst::Multiply { op, d, n, m, a } => {
                 let (x, y, sum) = (self.get(*n) as i32, self.get(*m) as i32, self.get(*a) as i32);
                 let (bottom, top) = (|v: i32| i32::from(v as i16), |v: i32| v >> 16);
-                let high = |x: i32, y: i32| (i64::from(x) * i64::from(y) >> 16) as i32;
+                let high = |x: i32, y: i32| ((i64::from(x) * i64::from(y)) >> 16) as i32;
                 let value = match op {
                     Multiply::Mla => sum.wrapping_add(x.wrapping_mul(y)),
                     Multiply::Smlad => {
