@@ -176,11 +176,8 @@ fn layer(rng: &mut Rng) -> Graph {
     };
     let images = if rng.chance(12) { 2 } else { 1 };
     let x = [images, input[0], input[1], channels];
-    let groups = match rng.chance(12) {
-        true => (1..=channels).filter(|g| channels % g == 0).last().unwrap_or(1),
-        false => 1,
-    };
-    let groups = if rng.chance(50) { groups } else { 1 };
+    let divisors: Vec<usize> = (1..=channels).filter(|groups| channels % groups == 0).collect();
+    let groups = if rng.chance(10) { rng.pick(&divisors) } else { 1 };
     let shape = if depthwise {
         filters = channels * if rng.chance(20) { 2 } else { 1 };
         vec![1, taps[0], taps[1], filters]

@@ -369,6 +369,7 @@ fn kernel(
     products(&mut a, 0, true);
     let entries: Vec<_> = (0..UNROLLED).map(|_| a.label()).collect();
     if steps % UNROLLED == 0 {
+        // The first step was that of a whole block.
         a.branch(Cond::Al, entries[1]);
     } else {
         a.get(R0, entry_);
