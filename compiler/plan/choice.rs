@@ -121,6 +121,11 @@ impl Priced {
 }
 
 impl Way {
+    /// Whether it is in assembly.
+    pub fn is_routine(&self) -> bool {
+        self.nodes.iter().any(|priced| priced.recipe.routine().is_some())
+    }
+
     /// What it is and costs.
     pub fn alternative(&self) -> Alternative {
         let Way { name: kernel, cycles, flash, scratch, .. } = *self;

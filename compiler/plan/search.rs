@@ -158,6 +158,15 @@ fn fit(
     let ways = finder.ways(&schedule);
     let trial = Trial { graph, schedule: &schedule, ways: &ways, target, prefer };
     let mut given_up = BTreeSet::new();
+    if prefer == Prefer::Size {
+        // Loop nests for what routines can do save a little flash and cost several times the cycles:
+        // no choice but for a budget.
+        given_up = loop_nests(&ways);
+        if trial.within(&given_up).short != Short::default() {
+            given_up.clear();
+        }
+    }
+    let unwanted = given_up.clone();
     let mut draft = trial.within(&given_up);
     let mut nearest = draft.clone();
     while draft.short.ram > 0 {
@@ -172,7 +181,7 @@ fn fit(
         draft = nearest;
     } else {
         // What was given up first may not have been what counted.
-        for way in given_up.clone() {
+        for way in given_up.difference(&unwanted).copied().collect::<Vec<_>>() {
             given_up.remove(&way);
             let other = trial.within(&given_up);
             match other.short <= draft.short && other.cycles <= draft.cycles {
@@ -183,6 +192,23 @@ fn fit(
     }
     let Draft { chosen, program, short, cycles, alive } = draft;
     Solution { ways, chosen, program, short, cycles, alive }
+}
+
+/// The loop nests of layers that routines can compute.
+fn loop_nests(ways: &[Vec<Way>]) -> GivenUp {
+    let of_layer = |(layer, ways): (usize, &Vec<Way>)| {
+        let nests = |routine: bool| {
+            ways.iter().enumerate().filter(move |(_, way)| way.is_routine() == routine)
+        };
+        let has_routines = nests(true).next().is_some();
+        let list: Vec<_> = nests(false).map(|(way, _)| (layer, way)).collect();
+        if has_routines {
+            list
+        } else {
+            Vec::new()
+        }
+    };
+    ways.iter().enumerate().flat_map(of_layer).collect()
 }
 
 /// What a choice of ways is made for.
