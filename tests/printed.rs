@@ -232,12 +232,12 @@ fn layers_may_work_in_place() {
 #[test]
 fn operators_keep_their_grouping() {
     let mut hand = Hand::default();
-    let (x, y) = (hand.input(DType::I8, &[4]), hand.output(DType::I32, &[24]));
+    let (x, y) = (hand.input(DType::I8, &[4]), hand.output(DType::I32, &[25]));
     let table = hand.constant(DType::I32, words([5, 1_518_500_249, i32::MAX, i32::MIN]));
     let mut code = Builder::default();
     let x_ = code.param("x", DType::I8, 4, Access::Read);
     let table_ = code.param("table", DType::I32, 4, Access::Constant);
-    let to = code.param("to", DType::I32, 24, Access::Write);
+    let to = code.param("to", DType::I32, 25, Access::Write);
     let v = |i: usize| load(x_, i);
     let values = [
         v(0) - (v(1) - v(2)),

@@ -11,7 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::kernels::dsp::prices;
-use crate::loop_ir::{self, Binary, Call, Expr, Function, Intrinsic, Program, Stmt, Ty, Update};
+use crate::loop_ir::{
+    self, Binary, Call, Expr, Function, Intrinsic, Place, Program, Stmt, Ty, Update,
+};
 use crate::target::{Cycles, Target};
 
 /// How many rounds of an innermost loop compilers write out behind each other.
@@ -195,7 +197,7 @@ impl<'a> Nest<'a> {
                     // Its load stands behind the one before it.
                     own.cycles = own.cycles.saturating_sub(overlap);
                 }
-                loaded = own.loads > 0;
+                loaded = own.loads > 0 || is_product(stmt) && loads_aside(stmt);
                 work += own;
                 continue;
             };
@@ -223,7 +225,8 @@ impl<'a> Nest<'a> {
             return count.div_ceil(4) * u64::from(load + store) + 2 * u64::from(data);
         }
         if let Some(round) = self.line(body) {
-            let turns = count.div_ceil(UNROLLED);
+            // A rest would take code of its own.
+            let turns = if count % UNROLLED == 0 { count / UNROLLED } else { count };
             let (loads, cycles) = (count * round.loads, count * round.cycles);
             return cycles + self.loads(loads, turns) + turns * turn;
         }
@@ -410,6 +413,19 @@ impl<'a> Nest<'a> {
 /// Whether a statement adds a product.
 fn is_product(stmt: &Stmt) -> bool {
     matches!(stmt, Stmt::Update(_, _, Expr::Binary(Binary::Mul, ..)))
+}
+
+/// Whether a statement loads an element that lies a constant distance behind a pointer, so that the
+/// next one's load can stand beside its own.
+fn loads_aside(stmt: &Stmt) -> bool {
+    fn aside(expr: &Expr) -> bool {
+        match expr {
+            Expr::Load(Place::View(_), at) => matches!(**at, Expr::Index(_)),
+            Expr::Binary(_, a, b) => aside(a) || aside(b),
+            _ => false,
+        }
+    }
+    matches!(stmt, Stmt::Update(_, _, value) if aside(value))
 }
 
 /// Whether a loop copies elements that lie side by side: compilers copy words.

@@ -156,7 +156,7 @@ impl Filters {
                         at => (code.view("x", xs, at, taps), 0usize.into()),
                     };
                     let x = |tap| products.activation(xs, at.clone() + tap);
-                    (0..taps).map(|tap| x(tap)).map(|x| code.name("x_k", x)).collect()
+                    (0..taps).map(x).map(|x| code.name("x_k", x)).collect()
                 })
                 .collect();
             let ws = code.view("w", ws, first * width, taps * width);
