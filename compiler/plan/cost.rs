@@ -22,6 +22,8 @@ const UNROLLED: u64 = 4;
 const WHOLE: u64 = 64;
 /// Registers that a function saves, and instructions around its body.
 const SAVED: u64 = 9;
+/// Registers that a loop nest's values can lie in.
+const REGISTERS: u64 = 10;
 /// What a float operation in software takes, in simple instructions: the mean of a quotient, a sum,
 /// a product, comparisons and conversions.
 const FLOAT: u64 = 60;
@@ -63,18 +65,46 @@ impl std::iter::Sum for Figure {
     }
 }
 
-/// The cycles of a call.
-pub fn cycles(program: &Program, call: &Call, target: &Target) -> Figure {
+/// What a call takes.
+pub struct Run {
+    /// Cycles.
+    pub cycles: Figure,
+    /// Bytes of stack.
+    pub stack: Figure,
+}
+
+/// What a call takes.
+pub fn run(program: &Program, call: &Call, target: &Target) -> Run {
     let function = &program.functions[call.function];
     let Some(routine) = function.assembly() else {
-        return Figure::about(loops(function, &call.scalars, target).cycles);
+        return Run {
+            cycles: Figure::about(loops(function, &call.scalars, target).cycles),
+            stack: Figure::about(4 * (SAVED + spilled(&function.body))),
+        };
     };
     let cost = loop_ir::cost(program, call, routine, &prices(&target.cycles)).expect("verified");
-    match u64::from(target.cycles.issue) {
+    let cycles = match u64::from(target.cycles.issue) {
         1 => Figure::exactly(cost.cycles),
         // Which instructions start together is not known.
         issue => Figure::about(cost.cycles.div_ceil(issue)),
+    };
+    Run { cycles, stack: Figure::exactly(cost.stack as u64) }
+}
+
+/// How many values of a loop nest find no register.
+fn spilled(body: &[Stmt]) -> u64 {
+    fn visible(body: &[Stmt]) -> u64 {
+        let (mut own, mut within) = (0, 0);
+        for stmt in body {
+            match stmt {
+                Stmt::For { body, .. } => within = within.max(2 + visible(body)),
+                Stmt::Store { .. } | Stmt::Update(..) | Stmt::Assembly(_) => {}
+                Stmt::Let(..) | Stmt::Accumulator(..) | Stmt::View { .. } => own += 1,
+            }
+        }
+        own + within
     }
+    visible(body).saturating_sub(REGISTERS)
 }
 
 /// About the bytes of flash that a program takes: its constants and its code.

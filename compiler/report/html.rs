@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::memory::{short, Kind};
 use super::text::share;
-use super::Report;
+use super::{Alternative, Report};
 use crate::text::{plain, thousands};
 
 const TEMPLATE: &str = include_str!("../../templates/report.html.tera");
@@ -42,6 +42,8 @@ struct Row {
     code: String,
     ram: String,
     scratch: String,
+    stack: String,
+    others: Vec<String>,
     foldings: Vec<String>,
     is_peak: bool,
 }
@@ -69,6 +71,17 @@ struct Mark {
     text: String,
 }
 
+/// How a layer could be computed otherwise, in words.
+fn others(layer: &super::Layer) -> Vec<String> {
+    let words = |(word, other): (&str, &Option<Alternative>)| {
+        let Alternative { kernel, cycles, flash, scratch } = other.as_ref()?;
+        let [cycles, flash, scratch] =
+            [*cycles, *flash as u64, *scratch as u64].map(|number| thousands(number));
+        Some(format!("{word}: {kernel}, {cycles} cycles, {flash} flash, {scratch} scratch"))
+    };
+    [("faster", &layer.faster), ("cheaper", &layer.cheaper)].into_iter().filter_map(words).collect()
+}
+
 impl Report {
     /// The report as a page that holds all it needs.
     pub fn html(&self) -> String {
@@ -85,6 +98,7 @@ impl Report {
             ("code", totals.code.to_string()),
             ("flash", totals.flash.to_string()),
             ("ram", thousands(totals.ram)),
+            ("stack", totals.stack.to_string()),
         ];
         for (name, sum) in sums {
             context.insert(name, &sum);
@@ -140,6 +154,8 @@ impl Report {
             code: layer.code.to_string(),
             ram: thousands(layer.ram),
             scratch: thousands(layer.scratch),
+            stack: layer.stack.to_string(),
+            others: others(layer),
             foldings: layer.foldings.clone(),
             is_peak: self.peak.as_ref().is_some_and(|peak| peak.layer == index),
         };

@@ -76,6 +76,8 @@ pub struct Layer {
     pub constants: usize,
     /// Bytes of code that no earlier layer runs.
     pub code: Figure,
+    /// Bytes of stack.
+    pub stack: Figure,
     /// Bytes of memory that are alive while it runs.
     pub ram: usize,
     /// Bytes of memory for it alone, which are among those.
@@ -113,7 +115,12 @@ pub struct Totals {
     pub flash: Figure,
     /// Bytes of static memory.
     pub ram: usize,
+    /// Bytes of stack, those of what calls the layers included.
+    pub stack: Figure,
 }
+
+/// About the bytes of stack that the function that calls the layers takes.
+const CALLER: u64 = 40;
 
 impl Report {
     /// The report on a model that was compiled with those options.
@@ -125,6 +132,7 @@ impl Report {
             .map(|calls| layer(compiled, &options.target, &tensors, &mut seen, calls))
             .collect();
         let code = layers.iter().map(|layer| layer.code).sum();
+        let deepest = layers.iter().map(|layer| layer.stack).max_by_key(|stack| stack.value);
         let constants = layers.iter().map(|layer| layer.constants).sum();
         Report {
             tflc: env!("CARGO_PKG_VERSION").into(),
@@ -140,6 +148,7 @@ impl Report {
                 code,
                 flash: Figure::exactly(constants as u64) + code,
                 ram: program.ram(),
+                stack: deepest.map_or(Figure::exactly(0), |stack| stack + Figure::about(CALLER)),
             },
             memories: program.memories.iter().map(|m| m.len * m.dtype.size()).collect(),
             calls: program.calls.len(),
@@ -186,6 +195,7 @@ fn layer(
     let code = each().filter(|call| seen.functions.insert(call.function));
     let code = code.map(|call| cost::code(&program.functions[call.function], call, target)).sum();
     let choice = compiled.choices.iter().find(|choice| choice.layer.is_same(own));
+    let runs: Vec<cost::Run> = each().map(|call| cost::run(program, call, target)).collect();
     let scratch = |i: &usize| {
         let own =
             tensors.iter().filter(|life| life.kind == Kind::Scratch && life.written == Some(*i));
@@ -207,7 +217,12 @@ fn layer(
             Some(_) => Kernel::Assembly,
             None => Kernel::Portable,
         },
-        cycles: each().map(|call| cost::cycles(program, call, target)).sum(),
+        cycles: runs.iter().map(|run| run.cycles).sum(),
+        stack: runs
+            .iter()
+            .map(|run| run.stack)
+            .max_by_key(|stack| stack.value)
+            .expect("one call at least"),
         constants,
         code,
         ram: calls.iter().map(|&i| memory::alive(tensors, i)).max().unwrap_or(0),

@@ -103,7 +103,7 @@ impl Report {
 
     /// How each layer is computed, and which memory that takes.
     fn needs(&self) -> Vec<String> {
-        let heads = ["", "function", "kernel", "constants", "code", "RAM", "scratch"];
+        let heads = ["", "function", "kernel", "constants", "code", "RAM", "scratch", "stack"];
         let row = |(i, layer): (usize, &Layer)| {
             [
                 i.to_string(),
@@ -113,6 +113,7 @@ impl Report {
                 layer.code.to_string(),
                 thousands(layer.ram),
                 thousands(layer.scratch),
+                layer.stack.to_string(),
             ]
         };
         let totals = &self.totals;
@@ -124,11 +125,12 @@ impl Report {
             totals.code.to_string(),
             thousands(totals.ram),
             String::new(),
+            totals.stack.to_string(),
         ];
         let rows = self.layers.iter().enumerate().map(row);
         let rows: Vec<_> =
             std::iter::once(heads.map(String::from)).chain(rows).chain([total]).collect();
-        table(&rows, [true, false, false, true, true, true, true])
+        table(&rows, [true, false, false, true, true, true, true, true])
     }
 
     /// How layers could be computed otherwise.
