@@ -5,6 +5,7 @@ mod choice;
 pub mod cost;
 mod memory;
 mod packing;
+mod rounds;
 mod schedule;
 mod search;
 mod share;
@@ -87,7 +88,9 @@ pub fn preferring(graph: &Graph, target: &Target, prefer: Prefer) -> Plan {
         })
     };
     let choices = solution.ways.iter().zip(&solution.chosen).enumerate().filter_map(choice);
-    Plan { choices: choices.collect(), program: solution.program }
+    let rounds = rounds::find(&solution.program);
+    let program = Program { rounds, ..solution.program };
+    Plan { choices: choices.collect(), program }
 }
 
 /// The program for a schedule of a graph with a recipe for each of its nodes, laid out like that.
