@@ -170,6 +170,22 @@ fn rounds() {
 }
 
 #[test]
+fn rows_move_to_the_front() {
+    let mut hand = Hand::default();
+    let input = hand.input(DType::I16, &[40]);
+    let output = hand.output(DType::I16, &[40]);
+    let mut code = Builder::default();
+    let from = code.param("from", DType::I16, 40, Access::Read);
+    let rows = code.param("rows", DType::I16, 40, Access::Write);
+    code.repeat("i", 0usize, 40usize, |code, i| code.store(rows, &i, load(from, &i)));
+    code.repeat("i", 0usize, 31usize, |code, i| code.store(rows, &i, load(rows, &i + 9usize)));
+    let function = code.finish("keep".into(), vec![]);
+    hand.call(function, vec![Arg::Region(input), Arg::Region(output)]);
+    let source = hand.check();
+    assert_eq!(source.matches("move_to_front(rows, 9, 31);").count(), 1, "{source}");
+}
+
+#[test]
 fn wrong_rounds_are_rejected() {
     let wrong = |change: fn(&mut Program)| {
         let Hand(mut program) = rows_in_rounds();
