@@ -235,6 +235,10 @@ fn at_layer(
 fn shorten(program: &Program, last: usize) -> Program {
     let mut short = program.clone();
     short.calls.truncate(last + 1);
+    for rounds in &mut short.rounds {
+        rounds.count = rounds.count.min((last + 1).saturating_sub(rounds.first) / rounds.calls);
+    }
+    short.rounds.retain(|rounds| rounds.count > 1);
     let call = &program.calls[last];
     let params = &program.functions[call.function].params;
     short.outputs = (params.iter().zip(&call.args))

@@ -5,7 +5,7 @@ use tflc::backend::{self, Arena, Banner, Placement};
 use tflc::harness::{compare, first_difference, CCompiler, HostC, HostRust, Language, Link};
 use tflc::loop_ir::{
     call, load, verify, Access, Arg, Border, Builder, Call, Constant, Expr, Function, Intrinsic,
-    Layer, Machine, Memory, Program, Region, Update,
+    Layer, Machine, Memory, Program, Region, Rounds, Update,
 };
 use tflc::ops::{DType, TensorType, Value};
 use tflc::target::Target;
@@ -115,6 +115,119 @@ fn border(region: Region, shape: &[usize]) -> Border {
 
 fn words(words: impl IntoIterator<Item = i32>) -> Vec<u8> {
     words.into_iter().flat_map(i32::to_le_bytes).collect()
+}
+
+/// Rows of an input one by one, through a line buffer, to three outputs: to one in the same order, to
+/// one in the reverse order, and always over the same row. Then once more, without rounds.
+fn rows_in_rounds() -> Hand {
+    const ROWS: usize = 5;
+    const LEN: usize = 4;
+    let mut hand = Hand::default();
+    let shape = [ROWS, LEN];
+    let same = hand.output(DType::I8, &shape);
+    let last = hand.output(DType::I8, &[LEN]);
+    let line = hand.region(DType::I8, LEN);
+    let input = hand.input(DType::I8, &shape);
+    let reverse = hand.output(DType::I8, &shape);
+    let mut code = Builder::default();
+    let from = code.param("round", DType::I8, LEN, Access::Read);
+    let to = code.param("to", DType::I8, LEN, Access::Write);
+    code.repeat("i", 0usize, LEN, |code, i| code.store(to, &i, load(from, &i)));
+    let function = code.finish("copy".into(), vec![]);
+    hand.0.functions.push(function);
+    let row =
+        |whole: Region, row: usize| Region { offset: whole.offset + row * LEN, len: LEN, ..whole };
+    for i in (0..ROWS).chain(0..1) {
+        let layer = Layer { part: format!("row {i}"), ..Layer::default() };
+        for (from, to) in [
+            (row(input, i), line),
+            (line, row(same, i)),
+            (line, row(reverse, ROWS - 1 - i)),
+            (line, last),
+        ] {
+            let args = vec![Arg::Region(from), Arg::Region(to)];
+            hand.0.calls.push(Call { function: 0, args, scalars: vec![], layer: layer.clone() });
+        }
+    }
+    hand.0.rounds = vec![Rounds { first: 0, calls: 4, count: ROWS }];
+    hand
+}
+
+#[test]
+fn rounds() {
+    let source = rows_in_rounds().check();
+    assert_eq!(source.matches("for round in 0..5 {").count(), 1, "{source}");
+    assert_eq!(source.matches("copy(round_, to)").count(), 8, "{source}");
+    // Of a round in which nothing moves, the number is not used.
+    let mut hand = rows_in_rounds();
+    hand.0.rounds.clear();
+    let again = hand.0.calls[3].clone();
+    hand.0.calls.extend([again.clone(), again]);
+    hand.0.rounds = vec![Rounds { first: 23, calls: 1, count: 3 }];
+    hand.0.calls[23] = hand.0.calls[24].clone();
+    let source = hand.check();
+    assert_eq!(source.matches("for _ in 0..3 {").count(), 1, "{source}");
+}
+
+#[test]
+fn rows_move_to_the_front() {
+    let mut hand = Hand::default();
+    let input = hand.input(DType::I16, &[40]);
+    let output = hand.output(DType::I16, &[40]);
+    let mut code = Builder::default();
+    let from = code.param("from", DType::I16, 40, Access::Read);
+    let rows = code.param("rows", DType::I16, 40, Access::Write);
+    code.repeat("i", 0usize, 40usize, |code, i| code.store(rows, &i, load(from, &i)));
+    code.repeat("i", 0usize, 31usize, |code, i| code.store(rows, &i, load(rows, &i + 9usize)));
+    let function = code.finish("keep".into(), vec![]);
+    hand.call(function, vec![Arg::Region(input), Arg::Region(output)]);
+    let source = hand.check();
+    assert_eq!(source.matches("move_to_front(rows, 9, 31);").count(), 1, "{source}");
+}
+
+#[test]
+fn wrong_rounds_are_rejected() {
+    let wrong = |change: fn(&mut Program)| {
+        let Hand(mut program) = rows_in_rounds();
+        assert_eq!(verify(&program), Ok(()));
+        change(&mut program);
+        let rounds = std::mem::take(&mut program.rounds);
+        assert_eq!(verify(&program), Ok(()), "right without rounds");
+        program.rounds = rounds;
+        assert!(verify(&program).is_err());
+    };
+    // Not the same calls, too few or too many rounds, or some of the calls twice.
+    wrong(|program| program.rounds[0].count = 6);
+    wrong(|program| program.rounds[0].count = 7);
+    wrong(|program| program.rounds[0].count = 1);
+    wrong(|program| program.rounds[0].calls = 0);
+    wrong(|program| program.rounds[0].calls = 3);
+    wrong(|program| program.rounds.push(Rounds { first: 16, calls: 4, count: 2 }));
+    // In some round something else.
+    let region = |program: &mut Program, call: usize, arg: usize, change: fn(&mut Region)| {
+        let Arg::Region(region) = &mut program.calls[call].args[arg] else { unreachable!() };
+        change(region);
+    };
+    for call in [0, 4, 8, 16] {
+        let Hand(mut program) = rows_in_rounds();
+        region(&mut program, call, 0, |region| region.offset += 1);
+        assert!(verify(&program).is_err(), "call {call}");
+    }
+    wrong(|program| program.calls[9].layer.operators = "7".into());
+    wrong(|program| {
+        let other = Function { name: "other".into(), ..program.functions[0].clone() };
+        program.functions.push(other);
+        program.calls[9].function = 1;
+    });
+    // What is written passes what is read.
+    wrong(|program| {
+        let region = |offset: usize| Arg::Region(Region { memory: 0, offset, len: 4 });
+        let call = program.calls[0].clone();
+        let calls = [(0, 4), (8, 4)]
+            .map(|(to, from)| Call { args: vec![region(from), region(to)], ..call.clone() });
+        program.calls.splice(0..0, calls);
+        program.rounds = vec![Rounds { first: 0, calls: 1, count: 2 }];
+    });
 }
 
 #[test]

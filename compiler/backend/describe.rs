@@ -17,6 +17,19 @@ pub fn call(layer: &Layer) -> String {
     format!("{}: {}{part}", operators(layer), layer.what)
 }
 
+/// What a call does in the first of several rounds, and which part that is in the last.
+pub fn repeated(first: &Layer, last: &Layer) -> String {
+    match first.part == last.part {
+        true => call(first),
+        false => format!("{}; in the last round {}", call(first), last.part),
+    }
+}
+
+/// What several rounds are.
+pub fn rounds(count: usize) -> String {
+    format!("{count} rounds, each for the rows that come next.")
+}
+
 /// Which layers aren't exact, and how far off they are: lines for the head of a file.
 pub fn relaxed(banner: &Banner) -> Vec<String> {
     let head = "Not exact, as --relax-requant allows; the accumulators for which results differ:";

@@ -342,6 +342,30 @@ impl Layer {
     }
 }
 
+/// Calls that follow each other several times: the same ones each time, on regions that lie as many
+/// elements further on as the time before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rounds {
+    /// The first call of the first round.
+    pub first: usize,
+    /// The calls of a round.
+    pub calls: usize,
+    /// The number of rounds.
+    pub count: usize,
+}
+
+impl Rounds {
+    /// The first call behind all rounds.
+    pub fn end(&self) -> usize {
+        self.first + self.calls * self.count
+    }
+
+    /// In the last round, the call that is this one in the first.
+    pub fn last(&self, call: usize) -> usize {
+        call + self.calls * (self.count - 1)
+    }
+}
+
 /// An input or output of the model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Border {
@@ -366,6 +390,8 @@ pub struct Program {
     pub memories: Vec<Memory>,
     /// The layers in execution order.
     pub calls: Vec<Call>,
+    /// Which of the calls can be written as loops, in their order.
+    pub rounds: Vec<Rounds>,
     /// The model's inputs, in its order.
     pub inputs: Vec<Border>,
     /// The model's outputs, in its order.
@@ -389,6 +415,61 @@ impl Program {
             }
         }
         layers
+    }
+
+    /// All calls in rounds: those that don't repeat are single rounds of one.
+    pub fn all_rounds(&self) -> Vec<Rounds> {
+        let mut all = Vec::new();
+        let mut next = 0;
+        for &rounds in &self.rounds {
+            all.extend((next..rounds.first).map(|first| Rounds { first, calls: 1, count: 1 }));
+            all.push(rounds);
+            next = rounds.end();
+        }
+        all.extend((next..self.calls.len()).map(|first| Rounds { first, calls: 1, count: 1 }));
+        all
+    }
+
+    /// By how many elements each argument of a call moves on from round to round.
+    pub fn steps(&self, rounds: &Rounds, call: usize) -> Vec<isize> {
+        match rounds.count {
+            0 | 1 => vec![0; self.calls[call].args.len()],
+            _ => self.distances(call, call + rounds.calls).expect("verified"),
+        }
+    }
+
+    /// By how many elements each argument of a call lies behind that of another one, if that is all
+    /// that they differ in: both are parts of the same layer, and unless they are routines in
+    /// assembly, their regions lie in the same order.
+    pub fn distances(&self, from: usize, to: usize) -> Option<Vec<isize>> {
+        let (from, to) = (&self.calls[from], &self.calls[to]);
+        let part = || from.layer.part.clone();
+        if from.function != to.function
+            || from.scalars != to.scalars
+            || from.layer != (Layer { part: part(), ..to.layer.clone() })
+        {
+            return None;
+        }
+        let mut distances = Vec::new();
+        let mut moved: Vec<(Region, Region)> = Vec::new();
+        for pair in from.args.iter().zip(&to.args) {
+            match pair {
+                (Arg::Constant(a), Arg::Constant(b)) if a == b => distances.push(0),
+                (&Arg::Region(a), &Arg::Region(b)) if (a.memory, a.len) == (b.memory, b.len) => {
+                    distances.push(b.offset as isize - a.offset as isize);
+                    moved.push((a, b));
+                }
+                _ => return None,
+            }
+        }
+        let in_order = |(a, b): &(Region, Region)| {
+            let same = |(c, d): &(Region, Region)| {
+                a.memory != c.memory || a.offset.cmp(&c.offset) == b.offset.cmp(&d.offset)
+            };
+            moved.iter().all(same)
+        };
+        let free = self.functions[from.function].assembly().is_some();
+        (free || moved.iter().all(in_order)).then_some(distances)
     }
 
     /// Bytes of read-only data.

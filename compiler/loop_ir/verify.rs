@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use super::assembly::machine::{Cost, Prices};
 use super::assembly::Routine;
 use super::{
-    Access, Arg, Binary, Call, Expr, Function, Intrinsic, Place, Program, Region, Stmt, Ty, Update,
-    Var,
+    Access, Arg, Binary, Call, Expr, Function, Intrinsic, Place, Program, Region, Rounds, Stmt, Ty,
+    Update, Var,
 };
 use crate::ops::DType;
 
@@ -35,6 +35,26 @@ pub fn verify(program: &Program) -> Result<(), String> {
                 None => Checker::new(function, buffers).check(&call.scalars),
             })
             .map_err(|error| format!("{}: {error}", function.name))?;
+    }
+    check_rounds(program)
+}
+
+/// Checks that the rounds are those of the calls.
+fn check_rounds(program: &Program) -> Result<(), String> {
+    let mut next = 0;
+    for rounds in &program.rounds {
+        let &Rounds { first, calls, count } = rounds;
+        if first < next || calls == 0 || count < 2 || rounds.end() > program.calls.len() {
+            return Err(format!("{rounds:?} of {} calls", program.calls.len()));
+        }
+        next = rounds.end();
+        for call in first..next - calls {
+            let own = program.distances(call, call + calls);
+            let start = first + (call - first) % calls;
+            if own.is_none() || own != program.distances(start, start + calls) {
+                return Err(format!("call {} isn't that of another round", call + calls));
+            }
+        }
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ pub mod cost;
 mod memory;
 mod order;
 mod packing;
+mod rounds;
 mod schedule;
 mod search;
 mod share;
@@ -95,7 +96,13 @@ pub fn preferring(graph: &Graph, target: &Target, prefer: Prefer) -> Plan {
         })
     };
     let choices = solution.ways.iter().zip(&solution.chosen).enumerate().filter_map(choice);
+<<<<<<< HEAD
     Plan { choices: choices.collect(), program: solution.program.clone() }
+=======
+    let rounds = rounds::find(&solution.program);
+    let program = Program { rounds, ..solution.program };
+    Plan { choices: choices.collect(), program }
+>>>>>>> loops
 }
 
 /// The program for a schedule of a graph with a recipe for each of its nodes, laid out like that.

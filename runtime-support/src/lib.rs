@@ -183,6 +183,17 @@ pub fn slice<T>(elements: &[T], at: usize, len: usize) -> Option<&[T]> {
     elements.get(at..at.wrapping_add(len))
 }
 
+/// Moves the `len` elements from `at` on to the front, if there are as many.
+#[inline(always)]
+pub fn move_to_front<T: Copy>(elements: &mut [T], at: usize, len: usize) {
+    let elements = core::cell::Cell::from_mut(elements).as_slice_of_cells();
+    if let Some(moved) = slice(elements, at, len) {
+        for (to, from) in elements.iter().zip(moved) {
+            to.set(from.get());
+        }
+    }
+}
+
 /// What lies before the `N` elements from `at` on, those, and what lies behind them, if there are
 /// as many.
 #[inline(always)]
@@ -240,6 +251,17 @@ mod tests {
         set(&mut elements, 5, 7);
         assert_eq!(carve(&mut elements, 1), Some((&mut [1][..], &mut [7, 3], &mut [4, 5][..])));
         assert_eq!([4, usize::MAX].map(|at| carve::<_, 2>(&mut elements, at).is_none()), [true; 2]);
+    }
+
+    #[test]
+    fn elements_move_to_the_front() {
+        let mut elements = [1, 2, 3, 4, 5];
+        move_to_front(&mut elements, 1, 3);
+        assert_eq!(elements, [2, 3, 4, 4, 5]);
+        for (at, len) in [(3, 3), (usize::MAX, 2), (2, usize::MAX)] {
+            move_to_front(&mut elements, at, len);
+            assert_eq!(elements, [2, 3, 4, 4, 5]);
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //
 // Model SHA-256: 96f2bfcdd9ee941a6cbe06c2e13996ab0bcfc4770250777cdd889ca12d276a66
 // Target: host
-// Totals: 50,688 MACs; 8,168 bytes of constants; 1,280 bytes of RAM; 10 layers
+// Totals: 50,688 MACs; 8,296 bytes of constants; 1,280 bytes of RAM; 10 layers
 // Rust: 1.80 or newer, `core` only, no `unsafe`, no panic
 //
 // As a module file, it is declared with `#[rustfmt::skip] mod NAME;`, so that `cargo fmt` leaves it
@@ -68,20 +68,20 @@ impl Model {
 
     /// Memory of the input, to be written before each run.
     pub fn input_mut(&mut self) -> &mut [i8; INPUT_LEN] {
-        let Some((_, input, _)) = carve(&mut self.arena.0, 0) else { unreachable!() };
+        let Some((_, input, _)) = carve(&mut self.arena.0, 1024) else { unreachable!() };
         input
     }
 
     /// Computes the outputs from the inputs, whose memory it may use for other tensors.
     pub fn run(&mut self) {
         // Operator 0: CONV_2D 3x3 padding 1,1,1,1
-        let Some((before, output, _)) = carve(&mut self.arena.0, 256) else { return };
-        let Some(input) = window(before, 0) else { return };
-        conv_2d_0(input, &WEIGHTS_0.0, &BIAS_0, &MULTIPLIERS_0, &SHIFTS_0, output);
-
-        // Operators 1, 2: DEPTHWISE_CONV_2D 3x3 stride 2x2 padding 0,0,1,1
         let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
         let Some(input) = window(after, 0) else { return };
+        conv_2d_0(input, &BIAS_0, &WEIGHTS_0.0, &MULTIPLIERS_0, &SHIFTS_0, output);
+
+        // Operators 1, 2: DEPTHWISE_CONV_2D 3x3 stride 2x2 padding 0,0,1,1
+        let Some((before, output, _)) = carve(&mut self.arena.0, 1024) else { return };
+        let Some(input) = window(before, 0) else { return };
         depthwise_conv_2d_1(
             input,
             &WEIGHTS_1.0,
@@ -92,13 +92,13 @@ impl Model {
         );
 
         // Operator 3: CONV_2D 1x1
-        let Some((before, output, _)) = carve(&mut self.arena.0, 512) else { return };
-        let Some(input) = window(before, 0) else { return };
-        conv_2d_3(input, &WEIGHTS_3.0, &BIAS_3, &MULTIPLIERS_3, &SHIFTS_3, output);
+        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
+        let Some(input) = window(after, 512) else { return };
+        conv_2d_3(input, &BIAS_3, &WEIGHTS_3.0, &MULTIPLIERS_3, &SHIFTS_3, output);
 
         // Operator 4: DEPTHWISE_CONV_2D 3x3 padding 1,1,1,1
-        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
-        let Some(input) = window(after, 0) else { return };
+        let Some((before, output, _)) = carve(&mut self.arena.0, 512) else { return };
+        let Some(input) = window(before, 0) else { return };
         depthwise_conv_2d_4(
             input,
             &WEIGHTS_4.0,
@@ -109,13 +109,13 @@ impl Model {
         );
 
         // Operator 5: CONV_2D 1x1
-        let Some((before, output, _)) = carve(&mut self.arena.0, 512) else { return };
-        let Some(input) = window(before, 0) else { return };
-        conv_2d_5(input, &WEIGHTS_5.0, &BIAS_5, &MULTIPLIERS_5, &SHIFTS_5, output);
+        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
+        let Some(input) = window(after, 0) else { return };
+        conv_2d_5(input, &BIAS_5, &WEIGHTS_5.0, &MULTIPLIERS_5, &SHIFTS_5, output);
 
         // Operator 6: DEPTHWISE_CONV_2D 3x3 stride 2x2 padding 0,0,1,1
-        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
-        let Some(input) = window(after, 384) else { return };
+        let Some((before, output, _)) = carve(&mut self.arena.0, 512) else { return };
+        let Some(input) = window(before, 0) else { return };
         depthwise_conv_2d_6(
             input,
             &WEIGHTS_6.0,
@@ -126,19 +126,19 @@ impl Model {
         );
 
         // Operator 7: CONV_2D 1x1
-        let Some((before, output, _)) = carve(&mut self.arena.0, 128) else { return };
-        let Some(input) = window(before, 0) else { return };
-        conv_2d_7(input, &WEIGHTS_7.0, &BIAS_7, &MULTIPLIERS_7, &SHIFTS_7, output);
+        let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
+        let Some(input) = window(after, 256) else { return };
+        conv_2d_7(input, &BIAS_7, &WEIGHTS_7.0, &MULTIPLIERS_7, &SHIFTS_7, output);
 
         // Operator 8: MEAN axes [1, 2]
-        let Some((_, output, after)) = carve(&mut self.arena.0, 16) else { return };
-        let Some(input) = window(after, 48) else { return };
+        let Some((before, output, _)) = carve(&mut self.arena.0, 256) else { return };
+        let Some(input) = window(before, 0) else { return };
         mean_8(input, output);
 
         // Operator 9: FULLY_CONNECTED
         let Some((_, output, after)) = carve(&mut self.arena.0, 0) else { return };
-        let Some(input) = window(after, 6) else { return };
-        fully_connected_9(input, &WEIGHTS_9.0, &BIAS_9, output);
+        let Some(input) = window(after, 246) else { return };
+        fully_connected_9(input, &BIAS_9, &WEIGHTS_9.0, output);
 
         // Operator 10: SOFTMAX
         let Some((before, output, _)) = carve(&mut self.arena.0, 16) else { return };
@@ -166,8 +166,8 @@ impl Default for Model {
 #[allow(clippy::needless_range_loop)]
 fn conv_2d_0(
     input: &[i8; 64],
-    weights: &[u8; 144],
     bias: &[i32; 16],
+    weights: &[u8; 144],
     multipliers: &[i32; 16],
     shifts: &[u8; 16],
     output: &mut [i8; 1024],
@@ -182,101 +182,97 @@ fn conv_2d_0(
             let taps = kx_to - kx_from;
             let pixel = (y * 8 + x) * 16;
             for block in 0..4 {
-                let first = block * 4;
-                let mut acc0 = get(bias, first);
-                let mut acc1 = get(bias, first + 1);
-                let mut acc2 = get(bias, first + 2);
-                let mut acc3 = get(bias, first + 3);
+                let before = block * 4;
+                let mut acc0 = get(bias, before);
+                let mut acc1 = get(bias, before + 1);
+                let mut acc2 = get(bias, before + 2);
+                let mut acc3 = get(bias, before + 3);
                 for ky in ky_from..ky_to {
                     let row = (y + ky - 1) * 8;
-                    let Some(xs) = slice(input, row + x + kx_from - 1, taps) else { return };
                     let tap = ky * 3 + kx_from;
-                    let Some(w0) = slice(weights, first * 9 + tap, taps) else { return };
-                    let Some(w1) = slice(weights, (first + 1) * 9 + tap, taps) else { return };
-                    let Some(w2) = slice(weights, (first + 2) * 9 + tap, taps) else { return };
-                    let Some(w3) = slice(weights, (first + 3) * 9 + tap, taps) else { return };
+                    let Some(xs) = slice(input, row + x + kx_from - 1, taps) else { return };
+                    let Some(ws) = slice(weights, before * 9 + tap * 4, taps * 4) else { return };
                     for k in 0..taps {
                         let x_k = xs[k] as i32 + 128;
-                        acc0 += x_k * w0[k] as i8 as i32;
-                        acc1 += x_k * w1[k] as i8 as i32;
-                        acc2 += x_k * w2[k] as i8 as i32;
-                        acc3 += x_k * w3[k] as i8 as i32;
+                        let Some(w) = window::<_, 4>(ws, k * 4) else { return };
+                        acc0 += x_k * w[0] as i8 as i32;
+                        acc1 += x_k * w[1] as i8 as i32;
+                        acc2 += x_k * w[2] as i8 as i32;
+                        acc3 += x_k * w[3] as i8 as i32;
                     }
                 }
                 let scaled = requantize_down(
                     acc0,
-                    get(multipliers, first),
-                    get(shifts, first) as u32,
+                    get(multipliers, before),
+                    get(shifts, before) as u32,
                 ) - 127;
-                set(output, pixel + first, scaled.clamp(-127, 127) as i8);
+                set(output, pixel + before, scaled.clamp(-127, 127) as i8);
                 let scaled_2 = requantize_down(
                     acc1,
-                    get(multipliers, first + 1),
-                    get(shifts, first + 1) as u32,
+                    get(multipliers, before + 1),
+                    get(shifts, before + 1) as u32,
                 ) - 127;
-                set(output, pixel + first + 1, scaled_2.clamp(-127, 127) as i8);
+                set(output, pixel + before + 1, scaled_2.clamp(-127, 127) as i8);
                 let scaled_3 = requantize_down(
                     acc2,
-                    get(multipliers, first + 2),
-                    get(shifts, first + 2) as u32,
+                    get(multipliers, before + 2),
+                    get(shifts, before + 2) as u32,
                 ) - 127;
-                set(output, pixel + first + 2, scaled_3.clamp(-127, 127) as i8);
+                set(output, pixel + before + 2, scaled_3.clamp(-127, 127) as i8);
                 let scaled_4 = requantize_down(
                     acc3,
-                    get(multipliers, first + 3),
-                    get(shifts, first + 3) as u32,
+                    get(multipliers, before + 3),
+                    get(shifts, before + 3) as u32,
                 ) - 127;
-                set(output, pixel + first + 3, scaled_4.clamp(-127, 127) as i8);
+                set(output, pixel + before + 3, scaled_4.clamp(-127, 127) as i8);
             }
         }
         for x in 1..7 {
             let pixel = (y * 8 + x) * 16;
             for block in 0..4 {
-                let first = block * 4;
-                let mut acc0 = get(bias, first);
-                let mut acc1 = get(bias, first + 1);
-                let mut acc2 = get(bias, first + 2);
-                let mut acc3 = get(bias, first + 3);
+                let before = block * 4;
+                let mut acc0 = get(bias, before);
+                let mut acc1 = get(bias, before + 1);
+                let mut acc2 = get(bias, before + 2);
+                let mut acc3 = get(bias, before + 3);
                 for ky in ky_from..ky_to {
                     let row = (y + ky - 1) * 8;
-                    let Some(xs) = window::<_, 3>(input, row + x - 1) else { return };
                     let tap = ky * 3;
-                    let Some(w0) = window::<_, 3>(weights, first * 9 + tap) else { return };
-                    let Some(w1) = window::<_, 3>(weights, (first + 1) * 9 + tap) else { return };
-                    let Some(w2) = window::<_, 3>(weights, (first + 2) * 9 + tap) else { return };
-                    let Some(w3) = window::<_, 3>(weights, (first + 3) * 9 + tap) else { return };
+                    let Some(xs) = window::<_, 3>(input, row + x - 1) else { return };
+                    let Some(ws) = window::<_, 12>(weights, before * 9 + tap * 4) else { return };
                     for k in 0..3 {
                         let x_k = xs[k] as i32 + 128;
-                        acc0 += x_k * w0[k] as i8 as i32;
-                        acc1 += x_k * w1[k] as i8 as i32;
-                        acc2 += x_k * w2[k] as i8 as i32;
-                        acc3 += x_k * w3[k] as i8 as i32;
+                        let Some(w) = window::<_, 4>(ws, k * 4) else { return };
+                        acc0 += x_k * w[0] as i8 as i32;
+                        acc1 += x_k * w[1] as i8 as i32;
+                        acc2 += x_k * w[2] as i8 as i32;
+                        acc3 += x_k * w[3] as i8 as i32;
                     }
                 }
                 let scaled = requantize_down(
                     acc0,
-                    get(multipliers, first),
-                    get(shifts, first) as u32,
+                    get(multipliers, before),
+                    get(shifts, before) as u32,
                 ) - 127;
-                set(output, pixel + first, scaled.clamp(-127, 127) as i8);
+                set(output, pixel + before, scaled.clamp(-127, 127) as i8);
                 let scaled_2 = requantize_down(
                     acc1,
-                    get(multipliers, first + 1),
-                    get(shifts, first + 1) as u32,
+                    get(multipliers, before + 1),
+                    get(shifts, before + 1) as u32,
                 ) - 127;
-                set(output, pixel + first + 1, scaled_2.clamp(-127, 127) as i8);
+                set(output, pixel + before + 1, scaled_2.clamp(-127, 127) as i8);
                 let scaled_3 = requantize_down(
                     acc2,
-                    get(multipliers, first + 2),
-                    get(shifts, first + 2) as u32,
+                    get(multipliers, before + 2),
+                    get(shifts, before + 2) as u32,
                 ) - 127;
-                set(output, pixel + first + 2, scaled_3.clamp(-127, 127) as i8);
+                set(output, pixel + before + 2, scaled_3.clamp(-127, 127) as i8);
                 let scaled_4 = requantize_down(
                     acc3,
-                    get(multipliers, first + 3),
-                    get(shifts, first + 3) as u32,
+                    get(multipliers, before + 3),
+                    get(shifts, before + 3) as u32,
                 ) - 127;
-                set(output, pixel + first + 3, scaled_4.clamp(-127, 127) as i8);
+                set(output, pixel + before + 3, scaled_4.clamp(-127, 127) as i8);
             }
         }
     }
@@ -299,17 +295,17 @@ fn depthwise_conv_2d_1(
         let ky_to = 8usize.saturating_sub(y * 2).min(3);
         let pixel = (y * 4 + 3) * 16;
         for block in 0..4 {
-            let first = block * 4;
-            let mut acc0 = get(bias, first);
-            let mut acc1 = get(bias, first + 1);
-            let mut acc2 = get(bias, first + 2);
-            let mut acc3 = get(bias, first + 3);
+            let before = block * 4;
+            let mut acc0 = get(bias, before);
+            let mut acc1 = get(bias, before + 1);
+            let mut acc2 = get(bias, before + 2);
+            let mut acc3 = get(bias, before + 3);
             for ky in ky_from..ky_to {
                 let row = (y * 2 + ky) * 8;
                 let taps = ky * 3;
                 for kx in 0..2 {
-                    let Some(xs) = window::<_, 4>(input, (row + 6 + kx) * 16 + first) else { return };
-                    let Some(ws) = window::<_, 4>(weights, (taps + kx) * 16 + first) else { return };
+                    let Some(xs) = window::<_, 4>(input, (row + 6 + kx) * 16 + before) else { return };
+                    let Some(ws) = window::<_, 4>(weights, (taps + kx) * 16 + before) else { return };
                     acc0 += (xs[0] as i32 + 127) * ws[0] as i8 as i32;
                     acc1 += (xs[1] as i32 + 127) * ws[1] as i8 as i32;
                     acc2 += (xs[2] as i32 + 127) * ws[2] as i8 as i32;
@@ -318,42 +314,42 @@ fn depthwise_conv_2d_1(
             }
             let scaled = requantize_down(
                 acc0,
-                get(multipliers, first),
-                get(shifts, first) as u32,
+                get(multipliers, before),
+                get(shifts, before) as u32,
             ) - 127;
-            set(output, pixel + first, scaled.clamp(-127, 127) as i8);
+            set(output, pixel + before, scaled.clamp(-127, 127) as i8);
             let scaled_2 = requantize_down(
                 acc1,
-                get(multipliers, first + 1),
-                get(shifts, first + 1) as u32,
+                get(multipliers, before + 1),
+                get(shifts, before + 1) as u32,
             ) - 127;
-            set(output, pixel + first + 1, scaled_2.clamp(-127, 127) as i8);
+            set(output, pixel + before + 1, scaled_2.clamp(-127, 127) as i8);
             let scaled_3 = requantize_down(
                 acc2,
-                get(multipliers, first + 2),
-                get(shifts, first + 2) as u32,
+                get(multipliers, before + 2),
+                get(shifts, before + 2) as u32,
             ) - 127;
-            set(output, pixel + first + 2, scaled_3.clamp(-127, 127) as i8);
+            set(output, pixel + before + 2, scaled_3.clamp(-127, 127) as i8);
             let scaled_4 = requantize_down(
                 acc3,
-                get(multipliers, first + 3),
-                get(shifts, first + 3) as u32,
+                get(multipliers, before + 3),
+                get(shifts, before + 3) as u32,
             ) - 127;
-            set(output, pixel + first + 3, scaled_4.clamp(-127, 127) as i8);
+            set(output, pixel + before + 3, scaled_4.clamp(-127, 127) as i8);
         }
         for x in 0..3 {
             let pixel_2 = (y * 4 + x) * 16;
             for block in 0..4 {
-                let first = block * 4;
-                let mut acc0 = get(bias, first);
-                let mut acc1 = get(bias, first + 1);
-                let mut acc2 = get(bias, first + 2);
-                let mut acc3 = get(bias, first + 3);
+                let before = block * 4;
+                let mut acc0 = get(bias, before);
+                let mut acc1 = get(bias, before + 1);
+                let mut acc2 = get(bias, before + 2);
+                let mut acc3 = get(bias, before + 3);
                 for ky in ky_from..ky_to {
                     let row = (y * 2 + ky) * 8;
                     let taps = ky * 3;
-                    let Some(xs) = window::<_, 36>(input, (row + x * 2) * 16 + first) else { return };
-                    let Some(ws) = window::<_, 36>(weights, taps * 16 + first) else { return };
+                    let Some(xs) = window::<_, 36>(input, (row + x * 2) * 16 + before) else { return };
+                    let Some(ws) = window::<_, 36>(weights, taps * 16 + before) else { return };
                     acc0 += (xs[0] as i32 + 127) * ws[0] as i8 as i32;
                     acc1 += (xs[1] as i32 + 127) * ws[1] as i8 as i32;
                     acc2 += (xs[2] as i32 + 127) * ws[2] as i8 as i32;
@@ -369,28 +365,28 @@ fn depthwise_conv_2d_1(
                 }
                 let scaled = requantize_down(
                     acc0,
-                    get(multipliers, first),
-                    get(shifts, first) as u32,
+                    get(multipliers, before),
+                    get(shifts, before) as u32,
                 ) - 127;
-                set(output, pixel_2 + first, scaled.clamp(-127, 127) as i8);
+                set(output, pixel_2 + before, scaled.clamp(-127, 127) as i8);
                 let scaled_2 = requantize_down(
                     acc1,
-                    get(multipliers, first + 1),
-                    get(shifts, first + 1) as u32,
+                    get(multipliers, before + 1),
+                    get(shifts, before + 1) as u32,
                 ) - 127;
-                set(output, pixel_2 + first + 1, scaled_2.clamp(-127, 127) as i8);
+                set(output, pixel_2 + before + 1, scaled_2.clamp(-127, 127) as i8);
                 let scaled_3 = requantize_down(
                     acc2,
-                    get(multipliers, first + 2),
-                    get(shifts, first + 2) as u32,
+                    get(multipliers, before + 2),
+                    get(shifts, before + 2) as u32,
                 ) - 127;
-                set(output, pixel_2 + first + 2, scaled_3.clamp(-127, 127) as i8);
+                set(output, pixel_2 + before + 2, scaled_3.clamp(-127, 127) as i8);
                 let scaled_4 = requantize_down(
                     acc3,
-                    get(multipliers, first + 3),
-                    get(shifts, first + 3) as u32,
+                    get(multipliers, before + 3),
+                    get(shifts, before + 3) as u32,
                 ) - 127;
-                set(output, pixel_2 + first + 3, scaled_4.clamp(-127, 127) as i8);
+                set(output, pixel_2 + before + 3, scaled_4.clamp(-127, 127) as i8);
             }
         }
     }
@@ -403,8 +399,8 @@ fn depthwise_conv_2d_1(
 #[allow(clippy::needless_range_loop)]
 fn conv_2d_3(
     input: &[i8; 256],
-    weights: &[u8; 512],
     bias: &[i32; 32],
+    weights: &[u8; 512],
     multipliers: &[i32; 32],
     shifts: &[u8; 32],
     output: &mut [i8; 512],
@@ -412,47 +408,45 @@ fn conv_2d_3(
     for x in 0..16 {
         let pixel = x * 32;
         for block in 0..8 {
-            let first = block * 4;
-            let mut acc0 = get(bias, first);
-            let mut acc1 = get(bias, first + 1);
-            let mut acc2 = get(bias, first + 2);
-            let mut acc3 = get(bias, first + 3);
+            let before = block * 4;
+            let mut acc0 = get(bias, before);
+            let mut acc1 = get(bias, before + 1);
+            let mut acc2 = get(bias, before + 2);
+            let mut acc3 = get(bias, before + 3);
             let Some(xs) = window::<_, 16>(input, x * 16) else { return };
-            let Some(w0) = window::<_, 16>(weights, first * 16) else { return };
-            let Some(w1) = window::<_, 16>(weights, (first + 1) * 16) else { return };
-            let Some(w2) = window::<_, 16>(weights, (first + 2) * 16) else { return };
-            let Some(w3) = window::<_, 16>(weights, (first + 3) * 16) else { return };
+            let Some(ws) = window::<_, 64>(weights, before * 16) else { return };
             for k in 0..16 {
                 let x_k = xs[k] as i32;
-                acc0 += x_k * w0[k] as i8 as i32;
-                acc1 += x_k * w1[k] as i8 as i32;
-                acc2 += x_k * w2[k] as i8 as i32;
-                acc3 += x_k * w3[k] as i8 as i32;
+                let Some(w) = window::<_, 4>(ws, k * 4) else { return };
+                acc0 += x_k * w[0] as i8 as i32;
+                acc1 += x_k * w[1] as i8 as i32;
+                acc2 += x_k * w[2] as i8 as i32;
+                acc3 += x_k * w[3] as i8 as i32;
             }
             let scaled = requantize_down(
                 acc0,
-                get(multipliers, first),
-                get(shifts, first) as u32,
+                get(multipliers, before),
+                get(shifts, before) as u32,
             ) - 127;
-            set(output, pixel + first, scaled.clamp(-127, 127) as i8);
+            set(output, pixel + before, scaled.clamp(-127, 127) as i8);
             let scaled_2 = requantize_down(
                 acc1,
-                get(multipliers, first + 1),
-                get(shifts, first + 1) as u32,
+                get(multipliers, before + 1),
+                get(shifts, before + 1) as u32,
             ) - 127;
-            set(output, pixel + first + 1, scaled_2.clamp(-127, 127) as i8);
+            set(output, pixel + before + 1, scaled_2.clamp(-127, 127) as i8);
             let scaled_3 = requantize_down(
                 acc2,
-                get(multipliers, first + 2),
-                get(shifts, first + 2) as u32,
+                get(multipliers, before + 2),
+                get(shifts, before + 2) as u32,
             ) - 127;
-            set(output, pixel + first + 2, scaled_3.clamp(-127, 127) as i8);
+            set(output, pixel + before + 2, scaled_3.clamp(-127, 127) as i8);
             let scaled_4 = requantize_down(
                 acc3,
-                get(multipliers, first + 3),
-                get(shifts, first + 3) as u32,
+                get(multipliers, before + 3),
+                get(shifts, before + 3) as u32,
             ) - 127;
-            set(output, pixel + first + 3, scaled_4.clamp(-127, 127) as i8);
+            set(output, pixel + before + 3, scaled_4.clamp(-127, 127) as i8);
         }
     }
 }
@@ -478,18 +472,20 @@ fn depthwise_conv_2d_4(
             let kx_from = 1usize.saturating_sub(x);
             let kx_to = 5usize.saturating_sub(x).min(3);
             for block in 0..8 {
-                let first = block * 4;
-                let mut acc0 = get(bias, first);
-                let mut acc1 = get(bias, first + 1);
-                let mut acc2 = get(bias, first + 2);
-                let mut acc3 = get(bias, first + 3);
+                let before = block * 4;
+                let mut acc0 = get(bias, before);
+                let mut acc1 = get(bias, before + 1);
+                let mut acc2 = get(bias, before + 2);
+                let mut acc3 = get(bias, before + 3);
                 for ky in ky_from..ky_to {
                     let row = (y + ky - 1) * 4;
                     let taps = ky * 3;
                     for kx in kx_from..kx_to {
-                        let Some(xs) = window::<_, 4>(input, (row + x + kx - 1) * 32 + first)
-                        else { return };
-                        let Some(ws) = window::<_, 4>(weights, (taps + kx) * 32 + first)
+                        let Some(xs) = window::<_, 4>(
+                            input,
+                            (row + x + kx - 1) * 32 + before,
+                        ) else { return };
+                        let Some(ws) = window::<_, 4>(weights, (taps + kx) * 32 + before)
                         else { return };
                         acc0 += (xs[0] as i32 + 127) * ws[0] as i8 as i32;
                         acc1 += (xs[1] as i32 + 127) * ws[1] as i8 as i32;
@@ -499,43 +495,43 @@ fn depthwise_conv_2d_4(
                 }
                 let scaled = requantize_down(
                     acc0,
-                    get(multipliers, first),
-                    get(shifts, first) as u32,
+                    get(multipliers, before),
+                    get(shifts, before) as u32,
                 ) - 127;
-                set(output, pixel + first, scaled.clamp(-127, 127) as i8);
+                set(output, pixel + before, scaled.clamp(-127, 127) as i8);
                 let scaled_2 = requantize_down(
                     acc1,
-                    get(multipliers, first + 1),
-                    get(shifts, first + 1) as u32,
+                    get(multipliers, before + 1),
+                    get(shifts, before + 1) as u32,
                 ) - 127;
-                set(output, pixel + first + 1, scaled_2.clamp(-127, 127) as i8);
+                set(output, pixel + before + 1, scaled_2.clamp(-127, 127) as i8);
                 let scaled_3 = requantize_down(
                     acc2,
-                    get(multipliers, first + 2),
-                    get(shifts, first + 2) as u32,
+                    get(multipliers, before + 2),
+                    get(shifts, before + 2) as u32,
                 ) - 127;
-                set(output, pixel + first + 2, scaled_3.clamp(-127, 127) as i8);
+                set(output, pixel + before + 2, scaled_3.clamp(-127, 127) as i8);
                 let scaled_4 = requantize_down(
                     acc3,
-                    get(multipliers, first + 3),
-                    get(shifts, first + 3) as u32,
+                    get(multipliers, before + 3),
+                    get(shifts, before + 3) as u32,
                 ) - 127;
-                set(output, pixel + first + 3, scaled_4.clamp(-127, 127) as i8);
+                set(output, pixel + before + 3, scaled_4.clamp(-127, 127) as i8);
             }
         }
         for x in 1..3 {
             let pixel = (y * 4 + x) * 32;
             for block in 0..8 {
-                let first = block * 4;
-                let mut acc0 = get(bias, first);
-                let mut acc1 = get(bias, first + 1);
-                let mut acc2 = get(bias, first + 2);
-                let mut acc3 = get(bias, first + 3);
+                let before = block * 4;
+                let mut acc0 = get(bias, before);
+                let mut acc1 = get(bias, before + 1);
+                let mut acc2 = get(bias, before + 2);
+                let mut acc3 = get(bias, before + 3);
                 for ky in ky_from..ky_to {
                     let row = (y + ky - 1) * 4;
                     let taps = ky * 3;
-                    let Some(xs) = window::<_, 68>(input, (row + x - 1) * 32 + first) else { return };
-                    let Some(ws) = window::<_, 68>(weights, taps * 32 + first) else { return };
+                    let Some(xs) = window::<_, 68>(input, (row + x - 1) * 32 + before) else { return };
+                    let Some(ws) = window::<_, 68>(weights, taps * 32 + before) else { return };
                     acc0 += (xs[0] as i32 + 127) * ws[0] as i8 as i32;
                     acc1 += (xs[1] as i32 + 127) * ws[1] as i8 as i32;
                     acc2 += (xs[2] as i32 + 127) * ws[2] as i8 as i32;
@@ -551,28 +547,28 @@ fn depthwise_conv_2d_4(
                 }
                 let scaled = requantize_down(
                     acc0,
-                    get(multipliers, first),
-                    get(shifts, first) as u32,
+                    get(multipliers, before),
+                    get(shifts, before) as u32,
                 ) - 127;
-                set(output, pixel + first, scaled.clamp(-127, 127) as i8);
+                set(output, pixel + before, scaled.clamp(-127, 127) as i8);
                 let scaled_2 = requantize_down(
                     acc1,
-                    get(multipliers, first + 1),
-                    get(shifts, first + 1) as u32,
+                    get(multipliers, before + 1),
+                    get(shifts, before + 1) as u32,
                 ) - 127;
-                set(output, pixel + first + 1, scaled_2.clamp(-127, 127) as i8);
+                set(output, pixel + before + 1, scaled_2.clamp(-127, 127) as i8);
                 let scaled_3 = requantize_down(
                     acc2,
-                    get(multipliers, first + 2),
-                    get(shifts, first + 2) as u32,
+                    get(multipliers, before + 2),
+                    get(shifts, before + 2) as u32,
                 ) - 127;
-                set(output, pixel + first + 2, scaled_3.clamp(-127, 127) as i8);
+                set(output, pixel + before + 2, scaled_3.clamp(-127, 127) as i8);
                 let scaled_4 = requantize_down(
                     acc3,
-                    get(multipliers, first + 3),
-                    get(shifts, first + 3) as u32,
+                    get(multipliers, before + 3),
+                    get(shifts, before + 3) as u32,
                 ) - 127;
-                set(output, pixel + first + 3, scaled_4.clamp(-127, 127) as i8);
+                set(output, pixel + before + 3, scaled_4.clamp(-127, 127) as i8);
             }
         }
     }
@@ -585,8 +581,8 @@ fn depthwise_conv_2d_4(
 #[allow(clippy::needless_range_loop)]
 fn conv_2d_5(
     input: &[i8; 512],
-    weights: &[u8; 1024],
     bias: &[i32; 32],
+    weights: &[u8; 1024],
     multipliers: &[i32; 32],
     shifts: &[u8; 32],
     output: &mut [i8; 512],
@@ -594,47 +590,45 @@ fn conv_2d_5(
     for x in 0..16 {
         let pixel = x * 32;
         for block in 0..8 {
-            let first = block * 4;
-            let mut acc0 = get(bias, first);
-            let mut acc1 = get(bias, first + 1);
-            let mut acc2 = get(bias, first + 2);
-            let mut acc3 = get(bias, first + 3);
+            let before = block * 4;
+            let mut acc0 = get(bias, before);
+            let mut acc1 = get(bias, before + 1);
+            let mut acc2 = get(bias, before + 2);
+            let mut acc3 = get(bias, before + 3);
             let Some(xs) = window::<_, 32>(input, x * 32) else { return };
-            let Some(w0) = window::<_, 32>(weights, first * 32) else { return };
-            let Some(w1) = window::<_, 32>(weights, (first + 1) * 32) else { return };
-            let Some(w2) = window::<_, 32>(weights, (first + 2) * 32) else { return };
-            let Some(w3) = window::<_, 32>(weights, (first + 3) * 32) else { return };
+            let Some(ws) = window::<_, 128>(weights, before * 32) else { return };
             for k in 0..32 {
                 let x_k = xs[k] as i32;
-                acc0 += x_k * w0[k] as i8 as i32;
-                acc1 += x_k * w1[k] as i8 as i32;
-                acc2 += x_k * w2[k] as i8 as i32;
-                acc3 += x_k * w3[k] as i8 as i32;
+                let Some(w) = window::<_, 4>(ws, k * 4) else { return };
+                acc0 += x_k * w[0] as i8 as i32;
+                acc1 += x_k * w[1] as i8 as i32;
+                acc2 += x_k * w[2] as i8 as i32;
+                acc3 += x_k * w[3] as i8 as i32;
             }
             let scaled = requantize_down(
                 acc0,
-                get(multipliers, first),
-                get(shifts, first) as u32,
+                get(multipliers, before),
+                get(shifts, before) as u32,
             ) - 127;
-            set(output, pixel + first, scaled.clamp(-127, 127) as i8);
+            set(output, pixel + before, scaled.clamp(-127, 127) as i8);
             let scaled_2 = requantize_down(
                 acc1,
-                get(multipliers, first + 1),
-                get(shifts, first + 1) as u32,
+                get(multipliers, before + 1),
+                get(shifts, before + 1) as u32,
             ) - 127;
-            set(output, pixel + first + 1, scaled_2.clamp(-127, 127) as i8);
+            set(output, pixel + before + 1, scaled_2.clamp(-127, 127) as i8);
             let scaled_3 = requantize_down(
                 acc2,
-                get(multipliers, first + 2),
-                get(shifts, first + 2) as u32,
+                get(multipliers, before + 2),
+                get(shifts, before + 2) as u32,
             ) - 127;
-            set(output, pixel + first + 2, scaled_3.clamp(-127, 127) as i8);
+            set(output, pixel + before + 2, scaled_3.clamp(-127, 127) as i8);
             let scaled_4 = requantize_down(
                 acc3,
-                get(multipliers, first + 3),
-                get(shifts, first + 3) as u32,
+                get(multipliers, before + 3),
+                get(shifts, before + 3) as u32,
             ) - 127;
-            set(output, pixel + first + 3, scaled_4.clamp(-127, 127) as i8);
+            set(output, pixel + before + 3, scaled_4.clamp(-127, 127) as i8);
         }
     }
 }
@@ -656,17 +650,17 @@ fn depthwise_conv_2d_6(
         let ky_to = 4usize.saturating_sub(y * 2).min(3);
         let pixel = (y * 2 + 1) * 32;
         for block in 0..8 {
-            let first = block * 4;
-            let mut acc0 = get(bias, first);
-            let mut acc1 = get(bias, first + 1);
-            let mut acc2 = get(bias, first + 2);
-            let mut acc3 = get(bias, first + 3);
+            let before = block * 4;
+            let mut acc0 = get(bias, before);
+            let mut acc1 = get(bias, before + 1);
+            let mut acc2 = get(bias, before + 2);
+            let mut acc3 = get(bias, before + 3);
             for ky in ky_from..ky_to {
                 let row = (y * 2 + ky) * 4;
                 let taps = ky * 3;
                 for kx in 0..2 {
-                    let Some(xs) = window::<_, 4>(input, (row + 2 + kx) * 32 + first) else { return };
-                    let Some(ws) = window::<_, 4>(weights, (taps + kx) * 32 + first) else { return };
+                    let Some(xs) = window::<_, 4>(input, (row + 2 + kx) * 32 + before) else { return };
+                    let Some(ws) = window::<_, 4>(weights, (taps + kx) * 32 + before) else { return };
                     acc0 += (xs[0] as i32 + 127) * ws[0] as i8 as i32;
                     acc1 += (xs[1] as i32 + 127) * ws[1] as i8 as i32;
                     acc2 += (xs[2] as i32 + 127) * ws[2] as i8 as i32;
@@ -675,41 +669,41 @@ fn depthwise_conv_2d_6(
             }
             let scaled = requantize_down(
                 acc0,
-                get(multipliers, first),
-                get(shifts, first) as u32,
+                get(multipliers, before),
+                get(shifts, before) as u32,
             ) - 127;
-            set(output, pixel + first, scaled.clamp(-127, 127) as i8);
+            set(output, pixel + before, scaled.clamp(-127, 127) as i8);
             let scaled_2 = requantize_down(
                 acc1,
-                get(multipliers, first + 1),
-                get(shifts, first + 1) as u32,
+                get(multipliers, before + 1),
+                get(shifts, before + 1) as u32,
             ) - 127;
-            set(output, pixel + first + 1, scaled_2.clamp(-127, 127) as i8);
+            set(output, pixel + before + 1, scaled_2.clamp(-127, 127) as i8);
             let scaled_3 = requantize_down(
                 acc2,
-                get(multipliers, first + 2),
-                get(shifts, first + 2) as u32,
+                get(multipliers, before + 2),
+                get(shifts, before + 2) as u32,
             ) - 127;
-            set(output, pixel + first + 2, scaled_3.clamp(-127, 127) as i8);
+            set(output, pixel + before + 2, scaled_3.clamp(-127, 127) as i8);
             let scaled_4 = requantize_down(
                 acc3,
-                get(multipliers, first + 3),
-                get(shifts, first + 3) as u32,
+                get(multipliers, before + 3),
+                get(shifts, before + 3) as u32,
             ) - 127;
-            set(output, pixel + first + 3, scaled_4.clamp(-127, 127) as i8);
+            set(output, pixel + before + 3, scaled_4.clamp(-127, 127) as i8);
         }
         let pixel_2 = y * 2 * 32;
         for block in 0..8 {
-            let first = block * 4;
-            let mut acc0 = get(bias, first);
-            let mut acc1 = get(bias, first + 1);
-            let mut acc2 = get(bias, first + 2);
-            let mut acc3 = get(bias, first + 3);
+            let before = block * 4;
+            let mut acc0 = get(bias, before);
+            let mut acc1 = get(bias, before + 1);
+            let mut acc2 = get(bias, before + 2);
+            let mut acc3 = get(bias, before + 3);
             for ky in ky_from..ky_to {
                 let row = (y * 2 + ky) * 4;
                 let taps = ky * 3;
-                let Some(xs) = window::<_, 68>(input, row * 32 + first) else { return };
-                let Some(ws) = window::<_, 68>(weights, taps * 32 + first) else { return };
+                let Some(xs) = window::<_, 68>(input, row * 32 + before) else { return };
+                let Some(ws) = window::<_, 68>(weights, taps * 32 + before) else { return };
                 acc0 += (xs[0] as i32 + 127) * ws[0] as i8 as i32;
                 acc1 += (xs[1] as i32 + 127) * ws[1] as i8 as i32;
                 acc2 += (xs[2] as i32 + 127) * ws[2] as i8 as i32;
@@ -725,28 +719,28 @@ fn depthwise_conv_2d_6(
             }
             let scaled = requantize_down(
                 acc0,
-                get(multipliers, first),
-                get(shifts, first) as u32,
+                get(multipliers, before),
+                get(shifts, before) as u32,
             ) - 127;
-            set(output, pixel_2 + first, scaled.clamp(-127, 127) as i8);
+            set(output, pixel_2 + before, scaled.clamp(-127, 127) as i8);
             let scaled_2 = requantize_down(
                 acc1,
-                get(multipliers, first + 1),
-                get(shifts, first + 1) as u32,
+                get(multipliers, before + 1),
+                get(shifts, before + 1) as u32,
             ) - 127;
-            set(output, pixel_2 + first + 1, scaled_2.clamp(-127, 127) as i8);
+            set(output, pixel_2 + before + 1, scaled_2.clamp(-127, 127) as i8);
             let scaled_3 = requantize_down(
                 acc2,
-                get(multipliers, first + 2),
-                get(shifts, first + 2) as u32,
+                get(multipliers, before + 2),
+                get(shifts, before + 2) as u32,
             ) - 127;
-            set(output, pixel_2 + first + 2, scaled_3.clamp(-127, 127) as i8);
+            set(output, pixel_2 + before + 2, scaled_3.clamp(-127, 127) as i8);
             let scaled_4 = requantize_down(
                 acc3,
-                get(multipliers, first + 3),
-                get(shifts, first + 3) as u32,
+                get(multipliers, before + 3),
+                get(shifts, before + 3) as u32,
             ) - 127;
-            set(output, pixel_2 + first + 3, scaled_4.clamp(-127, 127) as i8);
+            set(output, pixel_2 + before + 3, scaled_4.clamp(-127, 127) as i8);
         }
     }
 }
@@ -758,8 +752,8 @@ fn depthwise_conv_2d_6(
 #[allow(clippy::needless_range_loop)]
 fn conv_2d_7(
     input: &[i8; 128],
-    weights: &[u8; 2048],
     bias: &[i32; 64],
+    weights: &[u8; 2048],
     multipliers: &[i32; 64],
     shifts: &[u8; 64],
     output: &mut [i8; 256],
@@ -767,47 +761,45 @@ fn conv_2d_7(
     for x in 0..4 {
         let pixel = x * 64;
         for block in 0..16 {
-            let first = block * 4;
-            let mut acc0 = get(bias, first);
-            let mut acc1 = get(bias, first + 1);
-            let mut acc2 = get(bias, first + 2);
-            let mut acc3 = get(bias, first + 3);
+            let before = block * 4;
+            let mut acc0 = get(bias, before);
+            let mut acc1 = get(bias, before + 1);
+            let mut acc2 = get(bias, before + 2);
+            let mut acc3 = get(bias, before + 3);
             let Some(xs) = window::<_, 32>(input, x * 32) else { return };
-            let Some(w0) = window::<_, 32>(weights, first * 32) else { return };
-            let Some(w1) = window::<_, 32>(weights, (first + 1) * 32) else { return };
-            let Some(w2) = window::<_, 32>(weights, (first + 2) * 32) else { return };
-            let Some(w3) = window::<_, 32>(weights, (first + 3) * 32) else { return };
+            let Some(ws) = window::<_, 128>(weights, before * 32) else { return };
             for k in 0..32 {
                 let x_k = xs[k] as i32;
-                acc0 += x_k * w0[k] as i8 as i32;
-                acc1 += x_k * w1[k] as i8 as i32;
-                acc2 += x_k * w2[k] as i8 as i32;
-                acc3 += x_k * w3[k] as i8 as i32;
+                let Some(w) = window::<_, 4>(ws, k * 4) else { return };
+                acc0 += x_k * w[0] as i8 as i32;
+                acc1 += x_k * w[1] as i8 as i32;
+                acc2 += x_k * w[2] as i8 as i32;
+                acc3 += x_k * w[3] as i8 as i32;
             }
             let scaled = requantize_down(
                 acc0,
-                get(multipliers, first),
-                get(shifts, first) as u32,
+                get(multipliers, before),
+                get(shifts, before) as u32,
             ) - 127;
-            set(output, pixel + first, scaled.clamp(-127, 127) as i8);
+            set(output, pixel + before, scaled.clamp(-127, 127) as i8);
             let scaled_2 = requantize_down(
                 acc1,
-                get(multipliers, first + 1),
-                get(shifts, first + 1) as u32,
+                get(multipliers, before + 1),
+                get(shifts, before + 1) as u32,
             ) - 127;
-            set(output, pixel + first + 1, scaled_2.clamp(-127, 127) as i8);
+            set(output, pixel + before + 1, scaled_2.clamp(-127, 127) as i8);
             let scaled_3 = requantize_down(
                 acc2,
-                get(multipliers, first + 2),
-                get(shifts, first + 2) as u32,
+                get(multipliers, before + 2),
+                get(shifts, before + 2) as u32,
             ) - 127;
-            set(output, pixel + first + 2, scaled_3.clamp(-127, 127) as i8);
+            set(output, pixel + before + 2, scaled_3.clamp(-127, 127) as i8);
             let scaled_4 = requantize_down(
                 acc3,
-                get(multipliers, first + 3),
-                get(shifts, first + 3) as u32,
+                get(multipliers, before + 3),
+                get(shifts, before + 3) as u32,
             ) - 127;
-            set(output, pixel + first + 3, scaled_4.clamp(-127, 127) as i8);
+            set(output, pixel + before + 3, scaled_4.clamp(-127, 127) as i8);
         }
     }
 }
@@ -835,26 +827,25 @@ fn mean_8(input: &[i8; 256], output: &mut [i8; 64]) {
 #[allow(clippy::needless_range_loop)]
 fn fully_connected_9(
     input: &[i8; 64],
-    weights: &[u8; 640],
     bias: &[i32; 10],
+    weights: &[u8; 768],
     output: &mut [i8; 10],
 ) {
     for block in 0..3usize {
-        let first = (block * 4).min(6);
+        let before = block * 4;
+        let first = before.min(6);
         let mut acc0 = get(bias, first);
         let mut acc1 = get(bias, first + 1);
         let mut acc2 = get(bias, first + 2);
         let mut acc3 = get(bias, first + 3);
-        let Some(w0) = window::<_, 64>(weights, first * 64) else { return };
-        let Some(w1) = window::<_, 64>(weights, (first + 1) * 64) else { return };
-        let Some(w2) = window::<_, 64>(weights, (first + 2) * 64) else { return };
-        let Some(w3) = window::<_, 64>(weights, (first + 3) * 64) else { return };
+        let Some(ws) = window::<_, 256>(weights, before * 64) else { return };
         for k in 0..64 {
             let x_k = input[k] as i32;
-            acc0 += x_k * w0[k] as i8 as i32;
-            acc1 += x_k * w1[k] as i8 as i32;
-            acc2 += x_k * w2[k] as i8 as i32;
-            acc3 += x_k * w3[k] as i8 as i32;
+            let Some(w) = window::<_, 4>(ws, k * 4) else { return };
+            acc0 += x_k * w[0] as i8 as i32;
+            acc1 += x_k * w[1] as i8 as i32;
+            acc2 += x_k * w[2] as i8 as i32;
+            acc3 += x_k * w[3] as i8 as i32;
         }
         let scaled = requantize_down(acc0, 1743994305, 10) - 6;
         set(output, first, scaled.clamp(-128, 127) as i8);
@@ -1023,15 +1014,6 @@ fn carve<T, const N: usize>(
 #[repr(C, align(4))]
 struct Aligned<T>(T);
 
-/// weights
-/// 'model_1/quant_conv2d_2/Conv2D;model_1/quant_conv2d_2/LastValueQuant/FakeQuantWithMinMaxVarsPerChannel'
-static WEIGHTS_0: Aligned<[u8; 144]> = Aligned(*b"\
-    \x82\x81\xe9\xc0A\x8d\x92\xc7\xb0/\x06\x19\xcc\x81\x1a\xfd\x11%\x81\xfa4QC\xb1\0T\rN\x89\x82\
-    \xe9\x0fE=\x14\x7fQ\xece\n\x81)\xf0\xcak\xdc\xcf/\x7fe\xd8\xbf\xc5\x05M>\x81,QE\x1e\xd1\xd9\xda\
-    \xf3%\x11'\x18\x7f\x02\xbc\0\x98\xd4\xc0\xf8\x0e\x81\xe2}t!8\x84%<\x81w&\xc87\xea\xd9\x08\t\xcf\
-    \x81|\xbe\x08\xd6\xf5T8E3\x81A\x16\x7f\xb0gDA\xeeM]\x1f!\xe3\x7f7\xb9\xe1D\x91\xd1\x1c\xb94f\
-    \xd1\x7fe\x02\x84T\xa6\x81t\xaa\x97\xcc");
-
 /// bias of
 /// 'model_1/quant_re_lu/Relu6;model_1/quant_batch_normalization/FusedBatchNormV3;model_1/quant_depthwise_conv2d/depthwise;model_1/quant_conv2d_2/Conv2D',
 /// zero points folded in
@@ -1039,6 +1021,16 @@ static BIAS_0: [i32; 16] = [
     42513, 4273, -3769, -6996, -7296, -3821, -6622, -6903, 15976, -10768, 9459, -2157, -28076,
     -21797, -7701, 24928,
 ];
+
+/// weights
+/// 'model_1/quant_conv2d_2/Conv2D;model_1/quant_conv2d_2/LastValueQuant/FakeQuantWithMinMaxVarsPerChannel',
+/// 4 filters side by side
+static WEIGHTS_0: Aligned<[u8; 144]> = Aligned(*b"\
+    \x82/\x81N\x81\x06\xfa\x89\xe9\x194\x82\xc0\xccQ\xe9A\x81C\x0f\x8d\x1a\xb1E\x92\xfd\0=\xc7\x11T\
+    \x14\xb0%\r\x7fQ\xdcM\xda\xec\xcf>\xf3e/\x81%\n\x7f,\x11\x81eQ')\xd8E\x18\xf0\xbf\x1e\x7f\xca\
+    \xc5\xd1\x02k\x05\xd9\xbc\0t\xc8\xbe\x98!7\x08\xd48\xea\xd6\xc0\x84\xd9\xf5\xf8%\x08T\x0e<\t8\
+    \x81\x81\xcfE\xe2w\x813}&|\x81A]\x91\x02\x16\x1f\xd1\x84\x7f!\x1cT\xb0\xe3\xb9\xa6g\x7f4\x81D7f\
+    tA\xb9\xd1\xaa\xee\xe1\x7f\x97MDe\xcc");
 
 /// each channel's multiplier
 static MULTIPLIERS_0: [i32; 16] = [
@@ -1079,27 +1071,6 @@ static SHIFTS_1: [u8; 16] = [
     6, 6, 7, 7, 6, 6, 6, 6, 6, 7, 7, 6, 6, 7, 6, 6,
 ];
 
-/// weights
-/// 'model_1/quant_conv2d_3/Conv2D;model_1/quant_conv2d_3/LastValueQuant/FakeQuantWithMinMaxVarsPerChannel'
-static WEIGHTS_3: Aligned<[u8; 512]> = Aligned(*b"\
-    \xd4;\x87\n\xab\xc9\xe0\xabh'\xaa\x7f\x86\x96\xa10=\t\xd4\x7f\xf0\xff\xdcb\0\xae#!7\xf1[\x93\
-    \x96\xf7#\x97\x98\xe8\0\xf0\xdeK#\xd5\xf6\x81?+\xef\x0f\x13\x1a:A\nC\x1cF\xf0\xf4\x7f\xbd\xb3F\
-    \xac\x81%I\x02\xda\xf4\x0f\xbaO\xce\xd9C\xb8\x89CF\xad\xcd\xc5\x1b.\xb03\xbau\x7f/\\\x08L;\x8f\
-    \xeb\xb2\x159R\xbf^\xfcYf\xb2\xd1@\x81\xf3Rg^t\xdc\xbb\x15\x04\x7f\xb6\x0e\xf0\x88\x1fl\xcf\xce\
-    a\xd3\x88d\xf3\x81K\xee\xd6\x08\xca\xd7\t\xc6\x18 $\x01G\xd8\x1c,\x19\xb7\x9e\x7f\xb3\xda\x11\
-    \xech\x1f\xef\xd5\x9f\x81.FS\xd8\0\xb6.\xee\xb6r\xd2a\x1e\xaa\x1a\x03\x17\x18\xc6\xfb\xaa\x81D\
-    \xe5\xbf\xb6\xf2%\xe7\x81\xd2\xcf\xb5\x05\xf5\xe3\x8a\xe2\xdb\xccy\xba\xdc:\x7f\xc9\xd8\x02\x13\
-    \x02\xe3\x1c\xc0m\xae\xfd\xa2\xba\x0f\xa2\xe1K\xb6X\x12\x11Q\xe2\xac!\xc4\x81\xf9\x18\x95f$6\
-    \xd2]\xc3G\xee\xab\xf1\xd2\x7f\xe1v\xe5\x9c\xc5h\x1e<\x12\xd0\x1f\x81\xb0\xc4(\xcf\xab\x06\xe7O\
-    \xbf\xa0\xb7\xbd1\xa8$\xda\xd3\xe1\"\xde\xb6%\xbf\x7fa4X'8\xf1`\x08\xe6\x02O\x7f\x1c\x07\xab\
-    \xb60\xdc$\xb4\x99\xfbw\x04\xfb\x7fS\x93\xa6\xf9y%\x01\xca15\xa40\x7f>\xa2\xf9\x99\x05\x1e\xeaF\
-    \t@\x17^6\x9a\xf2\x1a\xf7\x81\xa3\xcc\xe0\xc6\xda\xbf\xf1\x9fv\xd7E\x94\xf8$\xb9\x14Y\xde'\x81\
-    \xdf\xc5\x81\x8b,\x7f\x03'\x1d\xbc&\xadn\xb6\x91\n\xb6\x11$\x81\xba\xe0\xc1\xd3\x02A\xfb\xb5\
-    \x92\xe8$Q\x87\x9d\x9c@\xd8\xbb\x0b\x81\x9a\x8f8\xe5)\xa0\xa4\xed,\xe1R\xbf\xa1\xb80\xd7q\xf5\
-    \xf7d\x15\xd3\x81p\xc7DT/\xdb\xef\xd9E\xc6\x10\x07\xe3\xec\x81\x99\x11e\xcb4\xea6\x8a9\xa9[\xd2\
-    \x81s\x90o\xe7\x19\xbb\xe6\x04\x0c\xc7f\xe3@\x99\xcf\x87\\N\x7fy\xc9\xb2\x8b\x1c\xc0\x81\xb4\
-    \xea=\x11\xb6kdN\xdc\xf4\x191\x033\x81Z\xa6\xce\xc1\x9c\x0e\xc1\xa36\x9d\n\x135\x08\x08");
-
 /// bias of
 /// 'model_1/quant_re_lu_2/Relu6;model_1/quant_batch_normalization_2/FusedBatchNormV3;model_1/quant_depthwise_conv2d_2/depthwise;model_1/quant_conv2d_3/Conv2D',
 /// zero points folded in
@@ -1108,6 +1079,28 @@ static BIAS_3: [i32; 32] = [
     -54965, -6936, -25218, 16202, -16649, -41185, 49362, 16147, 9056, -33768, -33836, -7534,
     -67866, -43625, 3070, -18134, -17796, 1251, 8193, -46529,
 ];
+
+/// weights
+/// 'model_1/quant_conv2d_3/Conv2D;model_1/quant_conv2d_3/LastValueQuant/FakeQuantWithMinMaxVarsPerChannel',
+/// 4 filters side by side
+static WEIGHTS_3: Aligned<[u8; 512]> = Aligned(*b"\
+    \xd4=\x96\xef;\t\xf7\x0f\x87\xd4#\x13\n\x7f\x97\x1a\xab\xf0\x98:\xc9\xff\xe8A\xe0\xdc\0\n\xabb\
+    \xf0Ch\0\xde\x1c'\xaeKF\xaa##\xf0\x7f!\xd5\xf4\x867\xf6\x7f\x96\xf1\x81\xbd\xa1[?\xb30\x93+F\
+    \xacF\x8fR\x81\xad\xebg%\xcd\xb2^I\xc5\x15t\x02\x1b9\xdc\xda.R\xbb\xf4\xb0\xbf\x15\x0f3^\x04\
+    \xba\xba\xfc\x7fOuY\xb6\xce\x7ff\x0e\xd9/\xb2\xf0C\\\xd1\x88\xb8\x08@\x1f\x89L\x81lC;\xf3\xcf\
+    \xce \x1faa$\xef\x1e\xd3\x01\xd5\xaa\x88G\x9f\x1ad\xd8\x81\x03\xf3\x1c.\x17\x81,F\x18K\x19S\xc6\
+    \xee\xb7\xd8\xfb\xd6\x9e\0\xaa\x08\x7f\xb6\x81\xca\xb3.D\xd7\xda\xee\xe5\t\x11\xb6\xbf\xc6\xecr\
+    \xb6\x18h\xd2\xf2%:\xa2f\xe7\x7f\xe1$\x81\xc9K6\xd2\xd8\xb6\xd2\xcf\x02X]\xb5\x13\x12\xc3\x05\
+    \x02\x11G\xf5\xe3Q\xee\xe3\x1c\xe2\xab\x8a\xc0\xac\xf1\xe2m!\xd2\xdb\xae\xc4\x7f\xcc\xfd\x81\
+    \xe1y\xa2\xf9v\xba\xba\x18\xe5\xdc\x0f\x95\x9c\xc5\xbfa0h\xa04\xdc\x1e\xb7X$<\xbd'\xb4\x1218\
+    \x99\xd0\xa8\xf1\xfb\x1f$`w\x81\xda\x08\x04\xb0\xd3\xe6\xfb\xc4\xe1\x02\x7f(\"OS\xcf\xde\x7f\
+    \x93\xab\xb6\x1c\xa6\x06%\x07\xf9\xe7\xbf\xabyO\x7f\xb6%\x01@\x9f\x8b\xca\x17v,1^\xd7\x7f56E\
+    \x03\xa4\x9a\x94'0\xf2\xf8\x1d\x7f\x1a$\xbc>\xf7\xb9&\xa2\x81\x14\xad\xf9\xa3Yn\x99\xcc\xde\xb6\
+    \x05\xe0'\x91\x1e\xc6\x81\n\xea\xda\xdf\xb6F\xbf\xc5\x11\t\xf1\x81$\x81@\xbf/\xba\xd8\xa1\xdb\
+    \xe0\xbb\xb8\xef\xc1\x0b0\xd9\xd3\x81\xd7E\x02\x9aq\xc6A\x8f\xf5\x10\xfb8\xf7\x07\xb5\xe5d\xe3\
+    \x92)\x15\xec\xe8\xa0\xd3\x81$\xa4\x81\x99Q\xedp\x11\x87,\xc7e\x9d\xe1D\xcb\x9cRT4\xea\x0c\xc0\
+    \x816\xc7\x81Z\x8af\xb4\xa69\xe3\xea\xce\xa9@=\xc1[\x99\x11\x9c\xd2\xcf\xb6\x0e\x81\x87k\xc1s\\\
+    d\xa3\x90NN6o\x7f\xdc\x9d\xe7y\xf4\n\x19\xc9\x19\x13\xbb\xb215\xe6\x8b\x03\x08\x04\x1c3\x08");
 
 /// each channel's multiplier
 static MULTIPLIERS_3: [i32; 32] = [
@@ -1158,43 +1151,6 @@ static SHIFTS_4: [u8; 32] = [
     5, 6, 6, 6, 6, 6, 6, 5, 5, 6, 6, 5, 6, 5, 6, 5, 5, 5, 6, 6, 6, 5, 6, 6, 6, 6, 6, 5, 6, 6, 6, 6,
 ];
 
-/// weights
-/// 'model_1/quant_conv2d_4/Conv2D;model_1/quant_conv2d_4/LastValueQuant/FakeQuantWithMinMaxVarsPerChannel'
-static WEIGHTS_5: Aligned<[u8; 1024]> = Aligned(*b"\
-    +\x90\xea\xc3\x1a\xc9*\xc93Z\x14\xadZ.2\xe1\xbd\xf1\x1b\x11\x7f0#\x07\x16)\xce\xfa\xe0\x029\xb2\
-    \xfe\xc3}\0d($\xf4\xb0\xe7\x81\xa3\xb9\x0c\x11\xd1\x1eG\xf9\xd5\xfc\x06\xcf\xdc\x0b\xe3\xd5XC\
-    \x01\xd7\xee\x07\xe5M\xf3\x1a\xb0g\xb5\x81\x10S\xd2\x0e\xd0\0\t\xf4 \xe5\x9aF\xfc\xffEV\x01%\
-    \x919L\xf2\xe1'#\xab\x9f2\xd2\xf1;\xc0\x13\xe5m\xe8\xde\x7fFS\xb1\xf1\x8d9\x8d\xe2\xae\xca\xf0\
-    \xf3\x9fF\xfe\xb8N\x0e\nySG\x16~1\xd1\xe5\xea\xb9\xc2\xdf \xedOe\xdcA^\x0ef\xd8-G\\0\xcc\x06\
-    \x81>\xd8\xba.P>\xe386)I,!\x13$\x0b,\x7f\x15\xcc\xb8!\xd9\x07\x98\xff\xa1\xee\xbb\x06\x13!m\x1c\
-    \xbb\xd7\x1d\x1a\x81\xfa\xb6I+0\xff\xbb\xca\x10\x90\xef\xe8a\x14d%I;\x11\xff1\xebe\x8a\xd64N\
-    \xd9>\x1a\xb0Y\xee\xe9!'\xc5\xbc/F\xc3\x81\x15\xf3\xca)\xf0\xaf\0\xde\xb5\x8b\xe4\x90\x0c\xa6\
-    \xf3V\xb4\xe4x\xdbX\x0byc\x1e+Q}\xa7\xe2nRj\xf5\xe3\xda>\x14\x91\xf8\xff\x81U\xf8JW\xa1\xce*\
-    \xa6\x81\0\xe5\x97\x1a\x0f\n\x11\xc1A\xb3E\x9d\x19\xd0\xef\xf6\xe1KUM\xf00:\xd9\xe3\x0b\xc9\x0c\
-    {\xe2\xe4Eh\xd9\xa4\x05\x9b\xa2c`\xb2\xd0\xb6z\xe5\xd3e-\xe0G\xba0\x7f\xc8\xe8'\xe4\xa6\xca\xef\
-    \xd4\x7f\xdf%K\x04\xff\xd4\xac\xb5\xc6\xfcN6\xc5\x1f\xfa65\x02\xcfN^\r\x05\xed#\x12\xe1\xe0\xd9\
-    \x06)/\"Z3\x81\x96\xfe\xe2\xaeg\xb2\x1b\x8a\xd6\xb5\xccA\xf4\xa1m_?\x06t`p\x03\xd3\xb0Pz\x19\
-    \xff\x81C\0\t);\xdb%\xad\xce\x1b/\xdcD\x18\xfe)\x05\xfe43?\x0e\xf4\x01\xed.0M\xa0\xdd\xf4'\x7f\
-    \x98\xb2\xf8\xf8\x15\x89\xec\xec\xf8\xd7B\xf6\".w\xfc*\xac$\xd2\xa5\x0c\xd4\x038\xf6 \xf7N3]X\
-    \xf2d\xfe\x1c\xf1\xcbL1>\x98\xf9\x02\xb3N\x1c\xf9\xef2\x81\xc2\xde\xa5\xec\xdf\x83\xe0\x8d\xbd\
-    \xeb#\x03$\xb75\xfa\xe9\xc3\x8c\xfa\xf3\xe3\x88\x0e>\x81\t$\x11=\xfa>\xf1\xe1p\xd2\x17\xea\x0cb\
-    &3\x0c'\x810\xad4\x91\xea\x9eZ\x99\xd0\xf2\xa3#8\xb4:\x06\xec\xcd\xc2d\xee\xf0 \xdb\x18\xd7K,6\
-    \xa3\0\xf3R\xf3\x95*c\xb1\xec\xf9L\xf7\xc4\x12\xff6\x11\x9aG\xceI\xfdD\xd9\xed\xe2\x81\xd8\x07\
-    \xae\xde\x0b\x10\x8ekd\xfc1\n\xb6\xe7\x1c\xba\xd9\xa2\x98\xa5^\x18\xf4\x81\t50\xb98 \0\xe9\x1a\
-    \x04\xeb)\xb2\xd9\xf2\xae\xd2\x0f+B\xe4\x08$\x0c\xf7\xac42\xe8\x1f81\x17\x81&\xca\xd0\xfb\xdb\"\
-    P4\xd9'\xa5\xb5R\xeb\xef\xc5\xf3/>04\x94\xc0\x0f\x95\xb1\xe4Y<V\xb9\x8f.\xad\x83Tt\x1e\xd1\x7f \
-    \xac\xc9\x0b\xb5\x05j\xb6(\xbcg\x7f'\xbb\x0fN\x165xS\x02\t\\\xfb\x0b\xac\x13\0\xa6\xe0\xc2`$ \
-    \xf4\xf6\xb6\xc7\x84$\x03\xed\xb6\xca\xb4\xba\xe9\\\xef\x0b*\xb9\x04\x7f\xd3\xdd\xc86\x13\xeb\
-    \xb7\xc4#\x9a)R%7K&8\x15-\xc3\xe9(9\xfb\xd1`Q\x1a\x1b\xec\x14\x7fF\xf8\x8f\xd9;\xdc2\x11\x96\
-    \x001\x97\xaf\xc4\xc1\x07w\xf9(\xd2]\xe5\x98I\xd9\xc72#GQ\xfca\x071\x83V\xe6\xef\xf6\x7f\xfe\
-    \xe2\xca3\x046\xa3D\x07\xcd+\x7f\xf3$\xc3\x95\xc9\xe47\xf5df\xa7\xcdHs\x07U\x9dL\xce\xbe`\xbea\
-    \x8a\\\xf8\xe6<OT\xd5\x95L\xa0m\xa1P\xb1\0\xaf\x7f\x8a\x077\xbf\xe98\xf3\n\x11\x9a\x12\xcd\x86C\
-    M\x1b\x17\xc9\x81s\x1c\xf9M\xda\x1c\x7f\xe7(\xc9\xc2\xd8\x06\xab\xc9\xcdP\xae\xe7\x84\xd3M\xd6\
-    \xd3\x10\xd8\xd0\0\x0b\x9b\xc0\xe6A\xc3\xbd-\x0bc.\x8a,\xc0V\x0b\xbbX{\xfd\xfa\x01\x03\x7f\xec\
-    \xfe\xf69\x8a\xceFG\xce\x81\x07A.V\xd2\xc7\x15\xed{\xc4GP!N,\xa5\xcf\xdd\xd8\xd1^\xa2\xed]=X\
-    \xeb4\xc9@\x0b\xaf\xad \xad\x9e\x15@\x93\xbdS\x94\xc7\xe9\xe5\xce\xe0\xd8\r@\x9b\xaf,.\xcb\xe1 \
-    \xd3\xa4\x08\x81\xf0");
-
 /// bias of
 /// 'model_1/quant_re_lu_4/Relu6;model_1/quant_batch_normalization_4/FusedBatchNormV3;model_1/quant_depthwise_conv2d_2/depthwise;model_1/quant_conv2d_4/Conv2D',
 /// zero points folded in
@@ -1203,6 +1159,44 @@ static BIAS_5: [i32; 32] = [
     28577, -3019, -30416, 3225, -31070, -32765, -17305, -1317, -22090, 50452, -53328, 49319, 19825,
     16598, -1482, -38063, 20517, 32208, -98163,
 ];
+
+/// weights
+/// 'model_1/quant_conv2d_4/Conv2D;model_1/quant_conv2d_4/LastValueQuant/FakeQuantWithMinMaxVarsPerChannel',
+/// 4 filters side by side
+static WEIGHTS_5: Aligned<[u8; 1024]> = Aligned(*b"\
+    +\xfe\x07'\x90\xc3\xe5#\xea}M\xab\xc3\0\xf3\x9f\x1ad\x1a2\xc9(\xb0\xd2*$g\xf1\xc9\xf4\xb5;3\xb0\
+    \x81\xc0Z\xe7\x10\x13\x14\x81S\xe5\xad\xa3\xd2mZ\xb9\x0e\xe8.\x0c\xd0\xde2\x11\0\x7f\xe1\xd1\tF\
+    \xbd\x1e\xf4S\xf1G \xb1\x1b\xf9\xe5\xf1\x11\xd5\x9a\x8d\x7f\xfcF90\x06\xfc\x8d#\xcf\xff\xe2\x07\
+    \xdcE\xae\x16\x0bV\xca)\xe3\x01\xf0\xce\xd5%\xf3\xfaX\x91\x9f\xe0C9F\x02\x01L\xfe9\xd7\xf2\xb8\
+    \xb2\xee\xe1N\x0e\xd8\x1cN\n\xba\xbb\xd9y.\xd7>SP\x1d\x1aG>\x1a\xb0\x16\xe3\x81Y~8\xfa\xee16\
+    \xb6\xe9\xd1)I!\xe5I+'\xea,0\xc5\xb9!\xff\xbc\xc2\x13\xbb/\xdf$\xcaF \x0b\x10\xc3\xed,\x90\x81O\
+    \x7f\xef\x15e\x15\xe8\xf3\xdc\xcca\xcaA\xb8\x14)^!d\xf0\x0e\xd9%\xaff\x07I\0\xd8\x98;\xde-\xff\
+    \x11\xb5G\xa1\xff\x8b\\\xee1\xe40\xbb\xeb\x90\xcc\x06e\x0c\x06\x13\x8a\xa6\x81!\xd6\xf3>m4V\xb4\
+    *\xe2\x7f\xe4\xa6\xe4\xdfx\x81E%\xdb\0hKX\xe5\xd9\x04\x0b\x97\xa4\xffy\x1a\x05\xd4c\x0f\x9b\xac\
+    \x1e\n\xa2\xb5+\x11c\xc6Q\xc1`\xfc}A\xb2N\xa7\xb3\xd06\xe2E\xb6\xc5n\x9dz\x1fR\x19\xe5\xfaj\xd0\
+    \xd36\xf5\xefe5\xe3\xf6-\x02\xda\xe1\xe0\xcf>KGN\x14U\xba^\x91M0\r\xf8\xf0\x7f\x05\xff0\xc8\xed\
+    \x81:\xe8#U\xd9'\x12\xf8\xe3\xe4\xe1J\x0b\xa6\xe0W\xc9\xca\xd9\xa1\x0c\xef\x06\xce{\xd4)/\xff\
+    \xf43\"\x81']ZC\x7fX3\0\x98\xf2\x81\t\xb2d\x96)\xf8\xfe\xfe;\xf8\x1c\xe2\xdb\x15\xf1\xae%\x89\
+    \xcbg\xad\xecL\xb2\xce\xec1\x1b\x1b\xf8>\x8a/\xd7\x98\xd6\xdcB\xf9\xb5D\xf6\x02\xcc\x18\"\xb3A\
+    \xfe.N\xf4)w\x1c\xa1\x05\xfc\xf9m\xfe*\xef_4\xac2?3$\x81\x06?\xd2\xc2t\x0e\xa5\xde`\xf4\x0c\xa5\
+    p\x01\xd4\xec\x03\xed\x03\xdf\xd3.8\x83\xb00\xf6\xe0PM \x8dz\xa0\xf7\xbd\x19\xddN\xeb#\x0c\xa3\
+    \x0b\x03'\0\x10$\x81\xf3\x8e\xb70Rk5\xad\xf3d\xfa4\x95\xfc\xe9\x91*1\xc3\xeac\n\x8c\x9e\xb1\xb6\
+    \xfaZ\xec\xe7\xf3\x99\xf9\x1c\xe3\xd0L\xba\x88\xf2\xf7\xd9\x0e\xa3\xc4\xa2>#\x12\x98\x818\xff\
+    \xa5\t\xb46^$:\x11\x18\x11\x06\x9a\xf4=\xecG\x81\xfa\xcd\xce\t>\xc2I5\xf1d\xfd0\xe1\xeeD\xb9p\
+    \xf0\xd98\xd2 \xed \x17\xdb\xe2\0\xea\x18\x81\xe9\x0c\xd7\xd8\x1abK\x07\x04&,\xae\xeb36\xde)\
+    \xb2\xa5\xc9\xf4\xd9\xb5\x0b\xf6\xf2R\xb5\xb6\xae\xeb\x05\xc7\xd2\xefj\x84\x0f\xc5\xb6$+\xf3(\
+    \x03B/\xbc\xed\xe4>g\xb6\x080\x7f\xca$4'\xb4\x0c\x94\xbb\xba\xf7\xc0\x0f\xe9\xac\x0fN\\4\x95\
+    \x16\xef2\xb15\x0b\xe8\xe4x*\x1fYS\xb98<\x02\x041V\t\x7f\x17\xb9\\\xd3\x81\x8f\xfb\xdd&.\x0b\
+    \xc8\xca\xad\xac6\xd0\x83\x13\x13\xfbT\0\xeb\xdbt\xa6\xb7\"\x1e\xe0\xc4P\xd1\xc2#4\x7f`\x9a\xd9\
+    \x20$)'\xac R%\xaf\x04\\7\xc46\xf8K\xc1\xa3\xe6&\x07D<8w\x07O\x15\xf9\xcdT-(+\xd5\xc3\xd2\x7f\
+    \x95\xe9]\xf3L(\xe5$\xa09\x98\xc3m\xfbI\x95\xa1\xd1\xd9\xc9P`\xc7\xe4\xb1Q27\0\x1a#\xf5\xaf\x1b\
+    Gd\x7f\xecQf\x8a\x14\xfc\xa7\x07\x7fa\xcd7F\x07H\xbf\xf81s\xe9\x8f\x83\x078\xd9VU\xf3;\xe6\x9d\
+    \n\xdc\xefL\x112\xf6\xce\x9a\x11\x7f\xbe\x12\x96\xfe`\xcd\0\xe2\xbe\x861\xcaaC\x973\x8aM\x1b\
+    \x0b\xce\x0b\x17\x9b\x81\xaf\xc9\xc0\x07\xad\x81\xe6A sA.\xad\x1c\xc3V\x9e\xf9\xbd\xd2\x15M-\
+    \xc7@\xda\x0b\x15\x93\x1cc\xed\xbd\x7f.{S\xe7\x8a\xc4\x94(,G\xc7\xc9\xc0P\xe9\xc2V!\xe5\xd8\x0b\
+    N\xce\x06\xbb,\xe0\xabX\xa5\xd8\xc9{\xcf\r\xcd\xfd\xdd@P\xfa\xd8\x9b\xae\x01\xd1\xaf\xe7\x03^,\
+    \x84\x7f\xa2.\xd3\xec\xed\xcbM\xfe]\xe1\xd6\xf6= \xd39X\xd3\x10\x8a\xeb\xa4\xd8\xce4\x08\xd0F\
+    \xc9\x81\0G@\xf0");
 
 /// each channel's multiplier
 static MULTIPLIERS_5: [i32; 32] = [
@@ -1253,78 +1247,6 @@ static SHIFTS_6: [u8; 32] = [
     5, 5, 5, 6, 6, 5, 6, 6, 5, 6, 5, 6, 5, 6, 6, 6, 6, 5, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 5, 6, 5, 6,
 ];
 
-/// weights
-/// 'model_1/quant_conv2d_5/Conv2D;model_1/quant_conv2d_5/LastValueQuant/FakeQuantWithMinMaxVarsPerChannel'
-static WEIGHTS_7: Aligned<[u8; 2048]> = Aligned(*b"\
-    \xda\xe6\x17\xd4\xc4\x19\x7f\x0b\x9f\xf0\x1c\xd6*\xb9<\xf3)\t\xddj\xf4\x10/\x1b\xeb\x13\x9b\x1a\
-    s)G\xd1\"\xe7{\\:\xddKM\x93=\xe4M\xcf\x08%\xc9\x81\xec\x1a\x02\xc0\xda\x16\x07\xe0\xeb\xcd\x1d\
-    \xd5\xc7\xd9\x96\xb43G\xdb\t\xb3\xfc\xf8\xbf\xbdH\t\xe6!\xc1\xc3\xd1\xe6\xdbC\\\x1a\xbd\xf1\xe6\
-    \x81\x0f\xc4\xe7\x1f\xe6\x1c\xef+\xaf\xc2.O\x8e%#\x81E\xa8\xee[\xabS\x14\x8fb\xea\x94 \xef\xab\
-    \xa6*\x0ea0\xe6\xfb\x127\xa2\xd4\x12\x1a\xe8\xff\xfc\xc4\xd9\xf5\xf0t'\x03\xe8!B\x1147g\xe5\x0e\
-    .\xc5\xf2\xe6\x7fc>\x1a\xc8:mT\r\xc2\xe4\xe3\x8b\xfc#\x7f\xcf3\x1c\xae\x1b\xf7\xc9\x047\x07\xde\
-    \x0f\xd1\"\xc3E\xcf\x0f\x1e\xcb\xd1\x04\xcf\xea\xe6\x0bU)\xda \xea\xee5'9\xd4\x81\x1e\xc9.\r\
-    \xdd\xe2\xd3.\xbf\x19\xd3\x031\xa7\x01\n\xc3\x0e\x0b!\xc7\xc0\xc6)\x84K/\xf9P\xf7\xde\xc2\xac\
-    \xd0\r\xde\x8a\xda\x81=\x1f\r\xa7\xdb\x04\xb9a\x1f\xcb+\xfe`\xc1\xdb1\xb2=\x81g4\x85\xf1\x12\
-    \xde\xe5\xc6\x99D&;3\xda\x16\xc2\xf0.\x14\x9d\xe83\xcb\xd5\xca\xba\xf0\xa5(\x7f\xd7-&\xdc\xe0\
-    \xe2\x1a\x16\x90\xfe\x0b\xc5\xb3\x06\xf9@EP\xc8\xed\x16?F6\xe9\xe23\x10\x0e\xf5\x17]4\xa5\xcf\
-    \x08\xd0E%\xce\xf6\x7f\xa4\xf3\x1eH\xa8uG5\xdb\xff\n\xd6c\xfc\xde\xe9\xe1\xfc&\xf5\x06=\xdd\xc2\
-    \x17\x16\xee\tC\xf6\xc1 \xdf\xde\x04#\xc4\xf7\xfc\x7f\x0b$:0\x19\x1a\xea\xf1%\xb6H\xe9\xe9\x15\
-    \xe5R\xf5\xb5=\xc1\x94\x7f\xfc\xe5\x03\xda\x03\x04h \x01\xe0F.\xc4\xf3\x01y\xe9.w\xdb)\x95\x81\
-    \xff/'8|*\xeaI()S\xed\x1a\x1a++\xfak\x157C\x1d\xe5I\xe8>\x0f\xc3\x0f\x1e.\x7f\x16\xd3#,\xcd\xb7\
-    \xde\xf6<\"\xf6\xf3\xeeh\xe0Y\xe9\xe5\x01i\xe7\xdfK\xd0\xff \xd9\xaf\xd2G\xae\x15\xe6\xfd\xfb\
-    \xf0\xb5\xea\x7f\x9f\x0c\x0f\xf7n{p\tw-\xda\xe4\xff\xf2\x17`\xb6_\xb6\x01\xf3\x1e\x18\x1d\xdb <\
-    \xd9\xce@OW\xfa\x1e\xef,\xec\xf1\x7f*u\x1a\r\nA[]\x08V.\x11@\xc0\xc6\xe2P\xf6P\xd2>\xc7#\x03$#\
-    \xa0\x0b-\xef\xbc\xd3\x1d\xd6$8\xce\xa8\x046\xc7\x814.\xffd\xf2\xfb13\xfd\xcd\x1e\xfdI\xe8\xfaQ\
-    %\x01\x7f\xea\xcd\x19\x1f\x08%\xfb\0S\xf9\xb54@\t\x08\"\x02\xfcH#\xe1\xbc\x01#\xf1\x0f\0@\xd1\
-    \x83\xdb\x9b\xbb\x04\xa6j\x08\"*\xea\x81%O!\x02\x145\x1a\xf6\x0e6\xc4\x04\xd4\r\x7f\x12\xaan\
-    \xd8\xba\xab\xe4&.\xd2\"L0\xef\xde4o\xc5\x86\x16\xb8\xc4\0\xb4\x0f4\x08w\x7frK\x0ci\x16\xfe\xf0\
-    \xcc\xae0\xee\x12\x9d\xae\" G2n\x0f\xba\xfe\x1c\0\x10\xf9+\xe3\xcac\x81\x1c\x96\xffd\xdd\xff\
-    \xa6\x0e\x98L\x10C\x1b\x07\xecW\xf6+e\x05-\x9b\xf3G\xb1\x06\xf1P\x18\xee\x05\x81\xbf\xb2\x9a\
-    \xf6 gd\xcc\x05#\xf67\xa2-\t[*\xd4=\xcf\xe7O\xfe\xf96\x16\xc0\x1f2\xf7yA\x91\x9f\x13\xaa\xe8\
-    \x7f]o\xc8\xd4C\xd96\xcd\xb4\xf4\x11Y\xfe\xde\xe7W\xfaB\xbb\xb5\xf4\x04&&\xbb\xf9\x19\xfd\xff(\
-    \x1e\xeb\xf8\xc9\xd0\x15\xd6\xaa)0\xe7\x81\xe2\xd1\xd3\x13\xd0\x12\x03\xa9%\x16\x04\xcb4\x07\t\
-    \xf6m\x7f\x04\xfb[\xc2\xe3\x1a\xdd\xbd\x01\x17\x15+\xbe\xd3#z\x16\t\x19\xb3(\x08\xc3\xed\x9a\
-    \xd3\xca\xce/\x81I{\x98`]\xb6&\0\xdd\x9e\xa9\x19\x12\x1a\x89\xf5\xe7Fs\xda\xa4\xdaP\xfa\x1f'p\
-    \xf6]p\x05\x01\x1e\x83+\xb7\xf1\xf9\xda\x81S\x0c\x08\x10\xf1\xb8\xea-\xf5\x905\"7\xb4\x8f;\x05\
-    \x16\xaf\xcf\x03%\x99M\xf1\xdd7\xff\n9\x0f-\xde\x7fn1\x1bd1\x0e\xeb\x08\xd6.\xf1<(\xf6\xcc0\x14\
-    \x14\x7f\x11,\xe8\xe5\xfb\r\xba\xee\xe3\xc2Em\xc0\xe9\xf9\xbd\x16\x06Ze\x02l\xdd\x18T\xab\xec]\
-    \r\xf5\x1c\x93\xc90\xe7#\xf7\x8d\x11\xeb\xea\xd2\xe0\xe0#\xfb\x81cr\x0b\xae\xf3'\xdb4\xa1\xdd\
-    \x1e\\\x02]\xe7&\xfe\xdb\xa4\xb25\xbb\xe24\x1e\xf9T\xfd\x06\x7fB\n\xd7i(\xfc3\xff\xe9\xa2\xf0\
-    \xbe\xa1\xb1\tD\xce?\xb9\xf7\x17\x10)\x0e\x1a\xce\x17\x8b\x81Y=\x9e\xcb\xe9\x95\xea\xd8Q&aG\x04\
-    \xf0\xcd\xda\xf5\x0c\x96#\xef{%:VH\xc6\xf9$\x13N\xe6\xfe\xa4z\x7f?&\xc5\xf2\xdf\xe1\x02{\xec!\
-    \xdd\x04'\x95\xdb\x03\xfb\x08\"\xdb\xce\xc6\xf4\xc2\x1fW\xf7\xe63\xed\x1fJ;\xb3\n\xe5\x1c\xc5?\
-    \x7f\xe0%\xbb\xb6\xe4\x0b\xfbh$\xf2\xeb\xc9@\xd2\xb7<\xbd\x96;\xd1\x03\x7f\x1d\xd1\xdd\xee\xb5n\
-    \xb7\x9a\x97\x1d,\xf2a\xc2\xef:\x08\x1e\x15\xed\xb3>\xe6\x0f\xe4\xc3\x18\xf6/\x10\x1cV\xcd\x01\
-    \xa3\xf4!\n \xf3%\xf6!\x81\x1cb\x16H\xef\x7f=\x04\x07\xf9\t\xf2\xa9\xdb\xb2\xc6\xe1\x1e\xc7\xf5\
-    \xd2\xbe\xee\xc2\0\t+\xe1\xd2\xcd\xf1\x1c-\xd5\x0e\"\x17\xc8\xcc\xfb\xbeB:\x7f\xff\xf6\xeb\xe8\
-    \xea\xba\xe7I\xb9\xcfZ\0\x87\t<\xaa\xc6\xc5?)#+\\\xe3\xa2(\x02\xd7\xbd\xab\xc4\x02\xe2m\xcaE\
-    \xfc\xbaG\xfa#M\xeeN\x7fT\x9f\xf9*\xf9\xda\xf8\x07\xfc\xf6\xd3\xca\xcc\xa2N\xe9i\xbc\x19\r\"\\H\
-    \"\xbf\xbb\xa9\x1e6\x14\xe8\x1a\xc3Z?\x02\x7f\x15\x13\"$C\xfa\"\xd0M\x0b\xf4\xf2\xfe\xdd\xc1\
-    \x85\xea\xe3\xc9\xe1\x1a\xdd\xbe\xe2 \xfa\xe4\xd0\x7fT)5\n\xf9\xbbOO\xb4\xd8N\x10\xf9F\0\xde\
-    \x7f\xd0\xee\xe3$\xc6\xb3\xa0\xd0%\x05\xed\t\xf8\xef\xb9\xf9\xc1\xf5\xdcf\x07\xdbX\xe3\xf7\x7f\
-    \xefQ[\xd8#\xd5\x12\x02?K\x06\xce\xc1!-\xbe\xa3\xee\xe6\xf0\xb9\x02\xb9\xf2I\t[\x10\xb9Wc\x14\
-    \x7f\x12\xe4\x04\x1d\x08\xfd\x17\xeb\xdd%\xfbI.\x96I>\x0c\xa9SL\xf0\xf1\xfc\xda\xf1\xd1\xe0\xd9\
-    \xd58&M\xc6\x0c\xfc\xc9\xf0\x81\t\xf1\xce .K\xf1\x0cU\xf0\x12?~OR\xeb\xd0\xc2\n \xda\x10\xf1\
-    \xfbj\xe4$K\xaf\x7fRZ\x15\xe7rD\xef\x0f]$\"\xbe\xe4\xcc\xc1\xb9\xb5\x03)_\xd7\xd5.\x86'\x04\x1d\
-    \x1f\xae\xbf\x15\xebI\xff\x0e$\xbd\x9a\xcf\x04\xf0\xd2\xd4\x81\x186\xfd\x19\xad.\x046\xbd\xf9,\
-    \xea\xe6\xed\xd5\xe0\xcb\xfa\xeb\xde9%\x0c\xc6\x08\xc8\xaf\x05\x13.\x01\xe6\xe7\x1d\x7f\xf6 \
-    \xe5G\xf3!\xe9\xcc\x18\xf4\xccR\xfe9@\x1d\xbe3\"\xb8\x07\xda\xfc\xbd\x8b\x07A\xa05\x02\x87\xb6\
-    \xb9\x81\xc7\x17'\xdbJ\x18\x13A&\xe3P\t\xc9\xf9\xc1\xd2\x1c\x11\x0b\x10\xf7%\x06\xd3\xb7k\x7f\
-    \xee\xc3\xe9\x08\xf2;\x1d\xfa\x04\xd1\xdd\xc4\xe1\xaeA\xdb\xd3\xff+\xda\"\xea\xb1\x1e\xb4\xbbU\
-    \x9c\xa5\xb5\xf2\xd0u6.\"3\xf3\x81\x04\x11\x16!H\x07\xf0W\xcc\xeaq\xb0\xd0\xdb\x0e\x13\xbf\x7f\
-    \x1fF\xba\x01-\xeb$\xb1\xcd$\xa8\x9e\xd5\x0b[\xf9\xf5\xd0\xb7y\x05D\xc9\xc1\x0e\x819&'Y\xdd*%\
-    \xc3\x1b*PI\xdd\x07\xf8f\xbc\xcb\xed\x10\xf3\x05\x1e\xb0\xc6\xd3V\x04\xe7\x02\x1b\x19\xf1\xfd\
-    \xde\x07\xb8\xd3\x92\x08J+\x81\xcb\x0f\x19\xee\xdfM\xf36\0+\xc2\xb1\xbd;\x02\x17\xd3\xc5\x04\
-    \x15\xc2\n\xf7I*\xdbi\xb2\x11M\xda\xa2\xad\x81\xc5\xcb\x96\xf9.T^\x1f\xd9:(~l \xf2\xf4\xcb\xf1\
-    \xd8G`\x02x\xd6h\xb7\xc3k\x1d\xc2g\xaa\xf8y\xb4\xd0\xefo\x18\xf4\xfb\x81Y\x82\x04\xf3\xffNM\xe1\
-    Q\x7fU\xb3U\xffu\xd1\x15#\x9c'H\x89\xdf\x16\xf3)A\xe1&\xa8j\xc2Z\xb9\xdbr\xf4e\x1a\x12\x07\xc8\
-    \xf0\xf1)\x04\x08\xf9\r\xf8\x7f\xf2\n\x0c\x12\xedh\x0f5\xfd\xc5&\x07\r\xca\xda\xf6\xc2\xf7\xf2\
-    \xdd\xd3\x12\xf3\xd6\xe9\x91\x7f\x0eY\x04\x95\xb9\r\xe9\x07\xff\x0b\xde\x06\x04\x05\xd6\x15\xe6\
-    K\xf1\x1aQ\xf0\xc5\xe4\xb1\x91\xebeZ\x7f\xd3\x02\xfc\xea\xf6%\"\xc0\x16A5\xa8\xde\x19\x08Y\xe9!\
-    \"\xec\x02\x11\xf3\xfc\xe4\xae\xd6\xd8\xd2\xc1\xb3\xfb\xdfA$\r,\xb0\xdd\xf8\xea2N\x7f0\xfe\x0e\
-    \xf5\xdaX\xd1\xe3H\xcab\x17\xd4\xff\x08\xf6A\xb9\x0e+U\xd6k\x12\xd4\x0c\xe1\xf6\xe7\xc8\xdf\x1e\
-    \xbf\x02&5\x7f\xdb\xc7\x08 \xd8/");
-
 /// bias of
 /// 'model_1/quant_re_lu_6/Relu6;model_1/quant_batch_normalization_6/FusedBatchNormV3;model_1/quant_conv2d_5/Conv2D',
 /// zero points folded in
@@ -1335,6 +1257,79 @@ static BIAS_7: [i32; 64] = [
     651, -3893, 44642, -10067, -15352, 25407, 27644, 31854, 45226, -31565, -11359, -23150, -3318,
     -15467, -5846, 3927, -14080, 12906, 14550, 45639, 42576, -12710, 10156, 1301, 16693,
 ];
+
+/// weights
+/// 'model_1/quant_conv2d_5/Conv2D;model_1/quant_conv2d_5/LastValueQuant/FakeQuantWithMinMaxVarsPerChannel',
+/// 4 filters side by side
+static WEIGHTS_7: Aligned<[u8; 2048]> = Aligned(*b"\
+    \xda\"\xb4\xef\xe6\xe73+\x17{G\xaf\xd4\\\xdb\xc2\xc4:\t.\x19\xdd\xb3O\x7fK\xfc\x8e\x0bM\xf8%\
+    \x9f\x93\xbf#\xf0=\xbd\x81\x1c\xe4HE\xd6M\t\xa8*\xcf\xe6\xee\xb9\x08![<%\xc1\xab\xf3\xc9\xc3S)\
+    \x81\xd1\x14\t\xec\xe6\x8f\xdd\x1a\xdbbj\x02C\xea\xf4\xc0\\\x94\x10\xda\x1a /\x16\xbd\xef\x1b\
+    \x07\xf1\xab\xeb\xe0\xe6\xa6\x13\xeb\x81*\x9b\xcd\x0f\x0e\x1a\x1d\xc4as\xd5\xe70)\xc7\x1f\xe6G\
+    \xd9\xe6\xfb\xd1\x96\x1c\x127\xc8\xd1\n\xa2:\x04\xc3\xd4m\xcf\x0e\x12T\xea\x0b\x1a\r\xe6!\xe8\
+    \xc2\x0b\xc7\xff\xe4U\xc0\xfc\xe3)\xc6\xc4\x8b\xda)\xd9\xfc \x84\xf5#\xeaK\xf0\x7f\xee/t\xcf5\
+    \xf9'3'P\x03\x1c9\xf7\xe8\xae\xd4\xde!\x1b\x81\xc2B\xf7\x1e\xac\x11\xc9\xc9\xd04\x04.\r77\r\xde\
+    g\x07\xdd\x8a\xe5\xde\xe2\xda\x0e\x0f\xd3\x81.\xd1.=\xc5\"\xbf\x1f\xf2\xc3\x19\r\xe6E\xd3\xa7\
+    \x7f\xcf\x03\xdbc\x0f1\x04>\x1e\xa7\xb9\x1a\xcb\x01a\x1f36\xfc\xcb\xcb\xe9\xde+\xd5\xe2\xe9\xfe\
+    \xca3\xe1`\xba\x10\xfc\xc1\xf0\x0e&\xdb\xa5\xf5\xf51(\x17\x06\xb2\x7f]==\xd74\xdd\x81-\xa5\xc2g\
+    &\xcf\x174\xdc\x08\x16\x85\xe0\xd0\xee\xf1\xe2E\t\x12\x1a%C\xde\x16\xce\xf6\xe5\x90\xf6\xc1\xc6\
+    \xfe\x7f \x99\x0b\xa4\xdfD\xc5\xf3\xde&\xb3\x1e\x04;\x06H#3\xf9\xa8\xc4\xda@u\xf7\x16EG\xfc\xc2\
+    P5\x7f\xf0\xc8\xdb\x0b.\xed\xff$\x14\x16\n:\x9d?\xd60\xe8Fc\x19\x1ay\xe8\xff\xea\xe9> \xf1.\x0f\
+    \xd9%w\xc3\xaf\xb6\xdb\x0f\xd2H)\x1eG\xe9\x95.\xae\xe9\x81\x7f\x15\x15\xff\x16\xe6\xe5/\xd3\xfd\
+    R'#\xfb\xf58,\xf0\xb5|\xcd\xb5=*\xb7\xea\xc1\xea\xde\x7f\x94I\xf6\x9f\x7f(<\x0c\xfc)\"\x0f\xe5S\
+    \xf6\xf7\x03\xed\xf3n\xda\x1a\xee{\x03\x1ahp\x04+\xe0\th+Yw \xfa\xe9-\x01k\xe5\xda\xe0\x15\x01\
+    \xe4F7i\xff.C\xe7\xf2\xc4\x1d\xdf\x17\xf3\xe5K`\x01I\xd0\xb6_.4\t\xb6\x11.\x08\x01@\xff\"\xf3\
+    \xc0d\x02\x1e\xc6\xf2\xfc\x18\xe2\xfbH\x1dP1#\xdb\xf63\xe1 P\xfd\xbc<\xd2\xcd\x01\xd9>\x1e#\xce\
+    \xc7\xfd\xf1@#I\x0fO\x03\xe8\0W$\xfa@\xfa#Q\xd1\x1e\xa0%\x83\xef\x0b\x01\xdb,-\x7f\x9b\xec\xef\
+    \xea\xbb\xf1\xbc\xcd\x04\x7f\xd3\x19\xa6*\x1d\x1fju\xd6\x08\x08\x1a$%\"\r8\xfb*\n\xce\0\xeaA\
+    \xa8S\x81[\x04\xf9%]6\xb5O\x08\xc74!V\x81@\x02\x14\xc4\x10\x065\0\xf9\xf1\x1a\xb4+P\xf6\x0f\xe3\
+    \x18\x0e4\xca\xee6\x08c\x05\xc4w\x81\x81\x04\x7f\x1c\xbf\xd4r\x96\xb2\rK\xff\x9a\x7f\x0cd\xf6\
+    \x12i\xdd \xaa\x16\xffgn\xfe\xa6d\xd8\xf0\x0e\xcc\xba\xcc\x98\x05\xab\xaeL#\xe40\x10\xf6&\xeeC7\
+    .\x12\x1b\xa2\xd2\x9d\x07-\"\xae\xec\tL\"W[0 \xf6*\xefG+\xd4\xde2e=4n\x05\xcfo\x0f-\xe7\xc5\xba\
+    \x9bO\x86\xfe\xf3\xfe\x16\x1cG\xf9\xb8\0\xb16\x16\xb5\x16\xed\xc0\xf4\x04\x9a\x1f\x04\xcb\xd32&\
+    4\xca\xf7&\x07\xcey\xbb\t/A\xf9\xf6\x81\x91\x19mI\x9f\xfd\x7f{\x13\xff\x04\x98\xaa(\xfb`\xe8\
+    \x1e[]\x7f\xeb\xc2\xb6]\xf8\xe3&o\xc9\x1a\0\xc8\xd0\xdd\xdd\xd4\x15\xbd\x9eC\xd6\x01\xa9\xd9\
+    \xaa\x17\x196)\x15\x12\xcd0+\x1a\xb4\xe7\xbe\x89\xf4\x81\xd3\xf5\x11\xe2#\xe7Y\xd1zF\xfe\xd3\
+    \x16s\xde\x13\t\xda\xe7\xd0\x19\xa4W\x12\xb3\xda\xfa\x03(PB\xa9\x08\xfa\xbb%\xc3\x1f'\x160\rp\
+    \xaf\x14\xf5\xf6\xcf\x14\x1c]\x03\x7f\x93p%\x11\xc9\x05\x99,0\x01M\xe8\xe7\x1e\xf1\xe5#\x83\xdd\
+    \xfb\xf7+7\r\x8d\xb7\xff\xba\x11\xf1\n\xee\xeb\xf99\xe3\xea\xda\x0f\xc2\xd2\x81-E\xe0S\xdem\xe0\
+    \x0c\x7f\xc0#\x08n\xe9\xfb\x101\xf9\x81\xf1\x1b\xbdc\xb8d\x16r\xea1\x06\x0b-\x0eZ\xae\xf5\xebe\
+    \xf3\x90\x08\x02'5\xd6l\xdb\".\xdd47\xf1\x18\xa1\xb4<T\xdd\x8f(\xab\x1e;\xf6\xec\\\x05\xcc]\x02\
+    ]D\x96\xdb\xe7\xce#\x03&?\xef\xfb\xfe\xb9{\x08\xdb\xf7%\"\xa4\x17:\xdb\xb2\x10V\xce5)H\xc6\xbb\
+    \x0e\xc6\xf4\xe2\x1a\xf9\xc24\xce$\x1f\x1e\x17\x13W\xf9\x8bN\xf7T\x81\xe6\xe6\xfdY\xfe3\x06=\
+    \xa4\xed\x7f\x9ez\x1fB\xcb\x7fJ\n\xe9?;\xd7\x95&\xb3i\xea\xc5\n(\xd8\xf2\xe5\xfcQ\xdf\x1c3&\xe1\
+    \xc5\xffa\x02?\xe9G{\x7f\xa2\x04\xec\xe0\xf0\xf0!%\xbe\xcd\xdd\xbb\xa1\xda\x04\xb6\xb1\xf5'\xe4\
+    \t\x0c\x95\x0b\xfb\x08\xef\x17h\x1e\x7f\xc8$\x15=\xcc\xf2\xed\x04\xfb\xeb\xb3\x07\xbe\xc9>\xf9B\
+    @\xe6\t:\xd2\x0f\xf2\x7f\xb7\xe4\xa9\xff<\xc3\xdb\xf6\xbd\x18\xb2\xeb\x96\xf6\xc6\xe8;/\xe1\xea\
+    \xd1\x10\x1e\xba\x03\x1c\xc7\xe7\x7fV\xf5I\x1d\xcd\xd2\xb9\xd1\x01\xbe\xcf\xdd\xa3\xeeZ\xee\xf4\
+    \xc2\0\xb5!\0\x87n\n\t\t\xb7 +<\x9a\xf3\xe1\xaa\x97%\xd2\xc6\x1d\xf6\xcd\xc5,!\xf1?\xf2\x81\x1c\
+    )a\x1c-#\xc2b\xd5+\xef\x16\x0e\\:H\"\xe3\xa2\xca\"\xd8(\xcc\xd0N\x02\xa2M\x10\xd7N\x0b\xf9\xbd\
+    \xe9\xf4F\xabi\xf2\0\xc4\xbc\xfe\xde\x02\x19\xdd\x7f\xe2\r\xc1\xd0m\"\x85\xee\xca\\\xea\xe3EH\
+    \xe3$\xfc\"\xc9\xc6\xba\xbf\xe1\xb3G\xbb\x1a\xa0\xfa\xa9\xdd\xd0#\x1e\xbe%M6\xe2\x05\xee\x14 \
+    \xedN\xe8\xfa\t\x7f\x1a\xe4\xf8T\xc3\xd0\xef\x9fZ\x7f\xb9\xf9?T\xf9*\x02)\xc1\xf9\x7f5\xf5\xda\
+    \x15\n\xdc\xf8\x13\xf9f\x07\"\xbb\x07\xfc$O\xdb\xf6COX\xd3\xfa\xb4\xe3\xf7c8\xfb\x7f\x14&j\xef\
+    \x7fM\xe4Q\x12\xc6$[\xe4\x0cK\xd8\x04\xfc\xaf#\x1d\xc9\x7f\xd5\x08\xf0R\x12\xfd\x81Z\x02\x17\t\
+    \x15?\xeb\xf1\xe7K\xdd\xcer\x06% D\xce\xfb.\xef\xc1IK\x0f!.\xf1]-\x96\x0c$\xbeIU\"\xa3>\xf0\xbe\
+    \xee\x0c\x12\xe4\xe6\xa9?\xcc\xf0S~\xc1\xb9LO\xb9\x02\xf0R\xb5\xb9\xf1\xeb\x03\xf2\xfc\xd0)I\
+    \xda\xc2_\t\xf1\n\xd7[\xd1 \xd5\x10\xe0\xda.\xb9\xd9\x10\x86W\xd5\xf1'\x04\xed\xcc&\x1d\xd5R\
+    \xe3\x1f\xe0\xfeP\xae\xcb9\t\xbf\xfa@\xc9\x15\xeb\x1d\xf9\xeb\xde\xbe\xc1I93\xd2\xff%\"\x1c\x0e\
+    \x0c\xb8\x11$\xc6\x07\x0b\xbd\x08\xda\x10\x9a\xc8\xfc\xf7\xcf\xaf\xbd%\x04\x05\x8b\x06\xf0\x13\
+    \x07\xd3\xd2.A\xb7\xd4\x01\xa0k\x81\xe65\x7f\x18\xe7\x02\xee6\x1d\x87\xc3\xfd\x7f\xb6\xe9\x19\
+    \xf6\xb9\x08\xad \x81\xf2.\xe5\xc7;\x04G\x17\x1d6\xf3'\xfa\xbd!\xdb\x04\xf9\xe9J\xd1,\xcc\x18\
+    \xdd\xea\x18\x13\xc4\xe6\xf4A\xe1\xae\xf0\x05VAWD\x04\xdb\xcc\xc9\xe7\xd3\xea\xc1\x02\xffq\x0e\
+    \x1b+\xb0\x81\x19\xda\xd09\xf1\"\xdb&\xfd\xea\x0e'\xde\xb1\x13Y\x07\x1e\xbf\xdd\xb8\xb4\x7f*\
+    \xd3\xbb\x1f%\x92UF\xc3\x08\x9c\xba\x1bJ\xa5\x01*+\xb5-P\x81\xf2\xebI\xcb\xd0$\xdd\x0fu\xb1\x07\
+    \x196\xcd\xf8\xee.$f\xdf\"\xa8\xbcM3\x9e\xcb\xf3\xf3\xd5\xed6\x81\x0b\x10\0\x04[\xf3+\x11\xf9\
+    \x05\xc2\x16\xf5\x1e\xb1!\xd0\xb0\xbdH\xb7\xc6;\x07y\xd3\x02\x17 \xf3r\xd3\xf2\xff\xf4\xc5\xf4N\
+    e\x04\xcbM\x1a\x15\xf1\xe1\x12\xc2\xd8Q\x07\nG\x7f\xc8\xf7`U\xf0I\x02\xb3\xf1*xU)\xdb\xd6\xff\
+    \x04ihu\x08\xb2\xb7\xd1\xf9\x11\xc3\x15\rMk#\xf8\xda\x1d\x9c\x7f\xa2\xc2'\xf2\xadgH\n\x81\xaa\
+    \x89\x0c\xc5\xf8\xdf\x12\xcby\x16\xed\x96\xb4\xf3h\xf9\xd0)\x0f.\xefA5To\xe1\xfd^\x18&\xc5\x1f\
+    \xf4\xa8&\xd9\xfbj\x07:\x81\xc2\r(YZ\xca~\x82\xb9\xdal\x04\xdb\xf6\xc2\xf0\xfc\x17\xf7\xc5\xe4\
+    \xd4\xf2\xe4\xae\xff\xdd\xb1\xd6\x08\xd3\x91\xd8\xf6\x12\xeb\xd2A\xf3e\xc1\xb9\xd6Z\xb3\x0e\xe9\
+    \x7f\xfb+\x91\xd3\xdfU\x7f\x02A\xd6\x0e\xfc$kY\xea\r\x12\x04\xf6,\xd4\x95%\xb0\x0c\xb9\"\xdd\
+    \xe1\r\xc0\xf8\xf6\xe9\x16\xea\xe7\x07A2\xc8\xff5N\xdf\x0b\xa8\x7f\x1e\xde\xde0\xbf\x06\x19\xfe\
+    \x02\x04\x08\x0e&\x05Y\xf55\xd6\xe9\xda\x7f\x15!X\xdb\xe6\"\xd1\xc7K\xec\xe3\x08\xf1\x02H \x1a\
+    \x11\xca\xd8Q\xf3b/");
 
 /// each channel's multiplier
 static MULTIPLIERS_7: [i32; 64] = [
@@ -1354,36 +1349,41 @@ static SHIFTS_7: [u8; 64] = [
     8, 7, 7, 7, 8, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 8, 7, 8, 7, 7, 7, 7, 7,
 ];
 
-/// weights
-/// 'model_1/quant_dense_2/MatMul;model_1/quant_dense_2/LastValueQuant/FakeQuantWithMinMaxVars'
-static WEIGHTS_9: Aligned<[u8; 640]> = Aligned(*b"\
-    \x87\xf5\x07\x1b\xe5.\x92Q\xba1\x1d\x9f:*\xc2\xef\xe1\x1c-\xd9M\xd3:@\xb8\xfb\x06F\xa2\x06\xd2\
-    \xc7'\xce\x18W\x9d\xb5\xb4\x8d\xc66\x01\x9c\xd3\x17\xcd\xe1\xcc\xf5\"i\xb2!\xfe\x97\xa1\xd3\xd6\
-    \nR\x122\0\x1e\xf6\xaa\"\xdb\x1f\xcc\xbb\xa8L\xca\x18\x1d\xa4a8\x13\xae\x11\xceZ\x1dJ\xc3\xeb\
-    \xb5@&$\0\xfb\x1a\xf7\xfa\x15\xf6\xe4\xa3\xf1L\xcd71X\xca\xa7\xff\xa4\x0f&1\xb2@\x9e\xdf\x07\
-    \x1a\xb5\x16\xa5\xed)\xa4\xdfM\xa3\xd9\xd8@#\"\xfe'\x10\xe3\x0b\x17\x16\xb82?\xbf\xbfE\xb8\xa8\
-    \x19*V\xd7\xb7\n\xa4\x16\x15\x1c\xf7\xc5\t\xc7\xe5+\xea\xdc\xecBA\xbc\xce\xd7?\x9d\xb7\x9d\xf0\
-    \xc0\x1c\xb4\x9c\xc69\xbe\x1f\xe3D\xbf\xff@\xfaT3\xdf\xb2.\x03\xf7\x19\x8f\xe2\xcd\xd9\xc6\xeb\
-    \x1c\xf4,\xc51U\xa0\x1a\x1b\n\xd5\xa1\xed>\x9e%\xff\r0\xac\xff\x1e\x1aI\x04\xdc\x95C\xdb\xbe`[\
-    \xca2\xd8\xd2\xf6=\xb0\x9dH\xd5\xfe\x05P\xa8\xd2\xa6\xd5\xe2D\xe6\xb6\xa0U\xfb\x07^\xd5\x9a\xa1\
-    \x05\xe2%\xc6\xd1\x99\xb9\xf7\x08!\xec\xcf\xc2CJ\0?\n\xff\xbf\x18\xfe!\x11\xf6\xaa\xe3\x97.\"\
-    \xbd#/\xaf\xb5d\xac.\xf0\xc3\xb72F\xbb\r6c\xed\x97\xb3\xafF\xca\xeb\xa9]\n\xac\xa2\xf536Z9\xe6\
-    \x12\r\xf6?\xd4j\xa2\x01\xab\x96#\x90\xd2\xb0\xe0M\xd4Q\x9d\0\x08\x9e\xd0S\x03 =\xdc\xb8\xa0\
-    \xd9\x1c4\x1d\x11\xaf*M\xe6\x9dL\x12\xed\xe5\xc0\xbda\xdd\x19\xc7\xe9]Q\xf3\x9e3\xa1F\xf2\t\x8e\
-    F\xe9\xba\xeb\xe5\xbd$\\7\xc4\xdc/\xc7\xa83\xda5\xb0\xbaH\xbc\xd5\xbf\xe9(\xeb\x15\xab\xb3\x1f\
-    \n\xf5\xc9\xb9\xbd[\xe19\xda\xcd\xddL\xbe\xc9Q\xab\xc8*\x13\r\xe9f\x95\xcc\xf9\x9c_\xb8?\x19\
-    \xeb\xcc\x11\xde\xf2\xca\n\xbf\x15E'\xca\xd2\x97\xf4\x81\x10\xd1\xa4,\x08\xbd\xe9U\xbdL<\x9e\
-    \xd1\xda!\x02\xe6\xaeZ\xb7\xc3\xee\xe4\x05X\xb8$F\xb9\xd2H\xdc>\xd6\xb5\xfe\xf48\xde\xb9W\xae\
-    \x9e\xff\xea\xaa\xcf\x959L\xe3`R.\x9c\xaf\x9e\x06\xdf%\xb44\xe0\t\n\xa5\xe3\xe1KX\xb4\xb6\x02\
-    \x1b\xe2T\xc0\xeb\xd46\xda\"\t\x07(\xa6\xa1\x11\xb2\x02U\xeb\xf6\xee\xe8\xd7\xd29O=\xdb\xcf\xc8\
-    '\xdf@\xd2\x06^(\xb4\xcfGR\xc6%\xe1\x1f\xe6\x8c\xc5\xa8\xb1\x1a\xcc\x1a(\xf6\x9d\xe9\xc4R\x9d\
-    \x10\x07\xd2\xa7\x08\xbb\xb2\xb3\xb7/)1!\xc0\xb0\xbf\xf0b\xc9\xae.;\x98j\xc4L+\x0c\xf4\x16\xbb\
-    \xbd\xcdE\xf0*\x9e");
-
 /// bias of 'model_1/quant_dense_2/MatMul;model_1/quant_dense_2/BiasAdd', zero points folded in
 static BIAS_9: [i32; 10] = [
     -98987, -55252, -86037, -69140, -94163, -78440, -100447, -106169, -78544, -117511,
 ];
+
+/// weights
+/// 'model_1/quant_dense_2/MatMul;model_1/quant_dense_2/LastValueQuant/FakeQuantWithMinMaxVars', 4
+/// filters side by side
+static WEIGHTS_9: Aligned<[u8; 768]> = Aligned(*b"\
+    \x87\x1eM\xfa\xf5\xf6\xa3T\x07\xaa\xd93\x1b\"\xd8\xdf\xe5\xdb@\xb2.\x1f#.\x92\xcc\"\x03Q\xbb\
+    \xfe\xf7\xba\xa8'\x191L\x10\x8f\x1d\xca\xe3\xe2\x9f\x18\x0b\xcd:\x1d\x17\xd9*\xa4\x16\xc6\xc2a\
+    \xb8\xeb\xef82\x1c\xe1\x13?\xf4\x1c\xae\xbf,-\x11\xbf\xc5\xd9\xceE1MZ\xb8U\xd3\x1d\xa8\xa0:J\
+    \x19\x1a@\xc3*\x1b\xb8\xebV\n\xfb\xb5\xd7\xd5\x06@\xb7\xa1F&\n\xed\xa2$\xa4>\x06\0\x16\x9e\xd2\
+    \xfb\x15%\xc7\x1a\x1c\xff'\xf7\xf7\r\xce\xfa\xc50\x18\x15\t\xacW\xf6\xc7\xff\x9d\xe4\xe5\x1e\
+    \xb5\xa3+\x1a\xb4\xf1\xeaI\x8dL\xdc\x04\xc6\xcd\xec\xdc67B\x95\x011AC\x9cX\xbc\xdb\xd3\xca\xce\
+    \xbe\x17\xa7\xd7`\xcd\xff?[\xe1\xa4\x9d\xca\xcc\x0f\xb72\xf5&\x9d\xd8\"1\xf0\xd2i\xb2\xc0\xf6\
+    \xb2@\x1c=!\x9e\xb4\xb0\xfe\xdf\x9c\x9d\x97\x07\xc6H\xa1\x1a9\xd5\xd3\xb5\xbe\xfe\xd6\x16\x1f\
+    \x05\n\xa5\xe3PR\xedD\xa8\x12)\xbf\xd22\xa4\xff\xa6\0\xdf@\xd5\xe2\xca]\xf9D\xebQ\x9c\xe6\xa9\
+    \xf3_\xb6]\x9e\xb8\xa0\n3?U\xac\xa1\x19\xfb\xa2F\xeb\x07\xf5\xf2\xcc^3\t\x11\xd56\x8e\xde\x9aZF\
+    \xf2\xa19\xe9\xca\x05\xe6\xba\n\xe2\x12\xeb\xbf%\r\xe5\x15\xc6\xf6\xbdE\xd1?$'\x99\xd4\\\xca\
+    \xb9j7\xd2\xf7\xa2\xc4\x97\x08\x01\xdc\xf4!\xab/\x81\xec\x96\xc7\x10\xcf#\xa8\xd1\xc2\x903\xa4C\
+    \xd2\xda,J\xb05\x08\0\xe0\xb0\xbd?M\xba\xe9\n\xd4HU\xffQ\xbc\xbd\xbf\x9d\xd5L\x18\0\xbf<\xfe\
+    \x08\xe9\x9e!\x9e(\xd1\x11\xd0\xeb\xda\xf6S\x15!\xaa\x03\xab\x02\xe3 \xb3\xe6\x97=\x1f\xae.\xdc\
+    \nZ\"\xb8\xf5\xb7\xbd\xa0\xc9\xc3#\xd9\xb9\xee/\x1c\xbd\xe4\xaf4[\x05\xb5\x1d\xe1Xd\x119\xb8\
+    \xac\xaf\xda$.*\xcdF\xf0M\xdd\xb9\xc3\xe6L\xd2\xb7\x9d\xbeH2L\xc9\xdcF\x12Q>\xbb\xed\xab\xd6\r\
+    \xe5\xc8\xb56\xc0*\xfec\xbd\x13\xf4\xeda\r8\x97\xdd\xe9\xde\xb3\x19f\xb9\xaf\xc7\x95WF\xe9\xcc\
+    \xae]\xf9\x9e\xd2Q\x9c\xff\x06\xf3_\xea^\x9e\xb8\xaa(3?\xcf\xb4\xa1\x19\x95\xcfF\xeb9G\xf2\xccL\
+    R\t\x11\xe3\xc6\x8e\xde`%F\xf2R\xe1\xe9\xca.\x1f\xba\n\x9c\xe6\xeb\xbf\xaf\x8c\xe5\x15\x9e\xc5\
+    \xbdE\x06\xa8$'\xdf\xb1\\\xca%\x1a7\xd2\xb4\xcc\xc4\x974\x1a\xdc\xf4\xe0(/\x81\t\xf6\xc7\x10\n\
+    \x9d\xa8\xd1\xa5\xe93\xa4\xe3\xc4\xda,\xe1R5\x08K\x9d\xb0\xbdX\x10\xba\xe9\xb4\x07HU\xb6\xd2\
+    \xbc\xbd\x02\xa7\xd5L\x1b\x08\xbf<\xe2\xbb\xe9\x9eT\xb2(\xd1\xc0\xb3\xeb\xda\xeb\xb7\x15!\xd4/\
+    \xab\x026)\xb3\xe6\xda1\x1f\xae\"!\nZ\t\xc0\xf5\xb7\x07\xb0\xc9\xc3(\xbf\xb9\xee\xa6\xf0\xbd\
+    \xe4\xa1b[\x05\x11\xc9\xe1X\xb2\xae9\xb8\x02.\xda$U;\xcdF\xeb\x98\xdd\xb9\xf6jL\xd2\xee\xc4\xbe\
+    H\xe8L\xc9\xdc\xd7+Q>\xd2\x0c\xab\xd69\xf4\xc8\xb5O\x16*\xfe=\xbb\x13\xf4\xdb\xbd\r8\xcf\xcd\
+    \xe9\xde\xc8Ef\xb9'\xf0\x95W\xdf*\xcc\xae@\x9e");
 
 /// exponentials by distance under the row's highest code, 31 fractional bits
 static EXPONENTIALS_10: [i32; 256] = [

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::lines::{self, INDENT};
 use super::{ascii, c_type, comment, real_text, Names};
 use crate::backend::{describe, placement, Arena, Placement, Section};
-use crate::loop_ir::{Arg, Border, Expr, Program, Region};
+use crate::loop_ir::{Arg, Border, Call, Expr, Program, Region};
 use crate::text;
 
 /// A memory, a member of the struct.
@@ -105,7 +105,7 @@ fn edges(program: &Program, names: &Names, what: &str, borders: &[Border]) -> Ve
             } else {
                 zero_point.to_string()
             },
-            place: place(border.region, &format!("m->{}", array(program, border.region.memory))),
+            place: place(border.region, 0, &format!("m->{}", array(program, border.region.memory))),
             local: name,
         }
     };
@@ -121,13 +121,21 @@ fn array(program: &Program, memory: usize) -> String {
     }
 }
 
-/// The first element of a region.
-fn place(region: Region, array: &str) -> String {
-    match region.offset {
+/// The first element of a region that lies `step` elements further on in each round.
+fn place(region: Region, step: isize, array: &str) -> String {
+    let start = match region.offset {
         0 => array.to_string(),
         offset => format!("{array} + {offset}"),
+    };
+    match (step, step.unsigned_abs()) {
+        (0, _) => start,
+        (1.., step) => format!("{start} + {ROUND} * {step}"),
+        (_, step) => format!("{start} - {ROUND} * {step}"),
     }
 }
+
+/// The counter of rounds.
+const ROUND: &str = "round";
 
 /// The body of the function that runs the model.
 fn run(program: &Program, functions: &[String], constants: &[String]) -> String {
@@ -143,29 +151,47 @@ fn run(program: &Program, functions: &[String], constants: &[String]) -> String 
     if program.calls.is_empty() {
         out.push_str("    (void)m;\n");
     }
-    for call in &program.calls {
-        out.push('\n');
-        let what = describe::call(&call.layer);
-        comment(&mut out, INDENT, &[what]);
-        let args = call.args.iter().map(|arg| match *arg {
-            Arg::Region(region) => {
-                place(region, &describe::memory(&program.memories, region.memory))
+    for rounds in program.all_rounds() {
+        let mut indent = INDENT;
+        if rounds.count > 1 {
+            out.push('\n');
+            comment(&mut out, indent, &[describe::rounds(rounds.count)]);
+            let count = rounds.count;
+            let head = format!("for (size_t {ROUND} = 0; {ROUND} < {count}; ++{ROUND}) {{");
+            lines::push(&mut out, indent, &head);
+            indent += INDENT;
+        }
+        for index in rounds.first..rounds.first + rounds.calls {
+            if rounds.count == 1 || index > rounds.first {
+                out.push('\n');
             }
-            Arg::Constant(constant) => constants[constant].clone(),
-        });
-        let scalars = call.scalars.iter().map(|scalar| match scalar {
-            Expr::Index(value) => value.to_string(),
-            Expr::Int(value) => value.to_string(),
-            other => unreachable!("{other:?} is no constant scalar"),
-        });
-        let args: Vec<String> = args.chain(scalars).collect();
-        lines::push(
-            &mut out,
-            INDENT,
-            &format!("{}({});", functions[call.function], args.join(", ")),
-        );
+            let call = &program.calls[index];
+            let last = &program.calls[rounds.last(index)];
+            comment(&mut out, indent, &[describe::repeated(&call.layer, &last.layer)]);
+            let args = arguments(program, call, &program.steps(&rounds, index), constants);
+            lines::push(&mut out, indent, &format!("{}({args});", functions[call.function]));
+        }
+        if rounds.count > 1 {
+            out.push_str("    }\n");
+        }
     }
     out
+}
+
+/// The arguments of a call whose regions lie that much further on in each round.
+fn arguments(program: &Program, call: &Call, steps: &[isize], constants: &[String]) -> String {
+    let args = call.args.iter().zip(steps).map(|(arg, &step)| match *arg {
+        Arg::Region(region) => {
+            place(region, step, &describe::memory(&program.memories, region.memory))
+        }
+        Arg::Constant(constant) => constants[constant].clone(),
+    });
+    let scalars = call.scalars.iter().map(|scalar| match scalar {
+        Expr::Index(value) => value.to_string(),
+        Expr::Int(value) => value.to_string(),
+        other => unreachable!("{other:?} is no constant scalar"),
+    });
+    args.chain(scalars).collect::<Vec<_>>().join(", ")
 }
 
 /// With a capital letter.

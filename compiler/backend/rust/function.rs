@@ -193,7 +193,10 @@ impl Printer<'_> {
             Stmt::View { var, of, at, len } => self.view(*var, *of, at, len, rest),
             Stmt::Store { to, at, value } => self.store(*to, at, value),
             Stmt::Assembly(_) => unreachable!("printed as text"),
-            Stmt::For { var, from, to, body } => self.repeat(*var, from, to, body),
+            Stmt::For { var, from, to, body } => match self.movement(*var, from, to, body) {
+                Some(call) => call,
+                None => self.repeat(*var, from, to, body),
+            },
         }
     }
 
@@ -274,6 +277,29 @@ impl Printer<'_> {
         let mut names =
             std::iter::once(name.to_string()).chain((2..).map(|n| format!("{name}_{n}")));
         ident(&names.find(|name| !taken.contains(&name)).expect("endless"))
+    }
+
+    /// A loop that moves a run of a parameter's elements to its front, as a call of the runtime: the
+    /// bounds of the run are checked instead of each element's.
+    fn movement(&mut self, var: Var, from: &Expr, to: &Expr, body: &[Stmt]) -> Option<TokenStream> {
+        let [Stmt::Store { to: place @ Place::Param(_), at, value: Expr::Load(source, source_at) }] =
+            body
+        else {
+            return None;
+        };
+        let counter = Expr::Var(var);
+        let first = match &**source_at {
+            Expr::Binary(Binary::Add, a, b) if **a == counter && **b != counter => b,
+            _ => return None,
+        };
+        let is_number = matches!(**first, Expr::Index(_) | Expr::Var(_));
+        if *from != Expr::Index(0) || *at != counter || source != place || !is_number {
+            return None;
+        }
+        self.runtime.insert("move_to_front");
+        let of = self.place(*place).slice;
+        let (first, len) = (self.expr(first).any(), self.expr(to).any());
+        Some(quote!(move_to_front(#of, #first, #len);))
     }
 
     fn repeat(&mut self, var: Var, from: &Expr, to: &Expr, body: &[Stmt]) -> TokenStream {

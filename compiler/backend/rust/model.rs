@@ -165,17 +165,35 @@ pub fn methods(
         .map(|(index, border)| borders.output(index, border))
         .collect();
     let mut calls: Vec<TokenStream> = Vec::new();
-    for call in &program.calls {
-        let what = describe::call(&call.layer);
-        let mut comment = comments.line(&text::plain(&what));
-        if program.functions[call.function].assembly().is_some() {
-            let why = "SAFETY: tflc has run the routine: it stays within these buffers, whatever \
-                they hold.";
-            comment.extend(comments.line(why));
+    for rounds in program.all_rounds() {
+        let comment = (rounds.count > 1).then(|| comments.line(&describe::rounds(rounds.count)));
+        let mut round: Vec<TokenStream> = Vec::new();
+        let mut moves = false;
+        for index in rounds.first..rounds.first + rounds.calls {
+            let call = &program.calls[index];
+            let last = &program.calls[rounds.last(index)];
+            let what = describe::repeated(&call.layer, &last.layer);
+            let mut comment = comments.line(&text::plain(&what));
+            if program.functions[call.function].assembly().is_some() {
+                let why = "SAFETY: tflc has run the routine: it stays within these buffers, \
+                    whatever they hold.";
+                comment.extend(comments.line(why));
+            }
+            let between = (!round.is_empty()).then_some(&blank);
+            let steps = program.steps(&rounds, index);
+            moves |= steps.iter().any(|&step| step != 0);
+            let call = layer(program, arena, call, &steps, runtime);
+            round.push(quote!(#between #comment #call));
         }
         let between = (!calls.is_empty()).then_some(&blank);
-        let call = layer(program, arena, call, runtime);
-        calls.push(quote!(#between #comment #call));
+        calls.push(match rounds.count {
+            1 => quote!(#between #(#round)*),
+            count => {
+                let count = Literal::usize_unsuffixed(count);
+                let counter = if moves { format_ident!("{ROUND}") } else { format_ident!("_") };
+                quote!(#between #comment for #counter in 0..#count { #(#round)* })
+            }
+        });
     }
     let run_doc =
         " Computes the outputs from the inputs, whose memory it may use for other tensors.";
@@ -301,20 +319,38 @@ impl Borders<'_> {
     }
 }
 
-/// A call of a layer's function, after its regions are cut out of memory.
+/// The counter of rounds.
+const ROUND: &str = "round";
+
+/// The element at `at`, and `step` elements further on in each round.
+fn position(at: usize, step: isize) -> TokenStream {
+    let round = format_ident!("{ROUND}");
+    let distance = Literal::usize_unsuffixed(step.unsigned_abs());
+    let start = Literal::usize_unsuffixed(at);
+    match (at, step) {
+        (_, 0) => quote!(#start),
+        (0, 1..) => quote!(#round * #distance),
+        (_, 1..) => quote!(#start + #round * #distance),
+        (_, _) => quote!(#start - #round * #distance),
+    }
+}
+
+/// A call of a layer's function, after its regions are cut out of memory: each lies `steps` elements
+/// further on in each round.
 fn layer(
     program: &Program,
     arena: Arena,
     call: &Call,
+    steps: &[isize],
     runtime: &mut BTreeSet<&'static str>,
 ) -> TokenStream {
     let function = &program.functions[call.function];
     if function.assembly().is_some() {
-        return routine(program, arena, call);
+        return routine(program, arena, call, steps);
     }
     let local = |name: &str| {
         let clashes = program.functions.iter().any(|function| function.name == name);
-        if clashes {
+        if clashes || name == ROUND {
             format_ident!("{name}_")
         } else {
             ident(name)
@@ -343,7 +379,7 @@ fn layer(
             }
         })
         .collect();
-    let mut steps = Vec::new();
+    let mut cuts = Vec::new();
     for (&memory, writes) in &mut writes {
         writes.sort_by_key(|(region, _)| region.offset);
         let whole = whole_memory(program, arena, memory);
@@ -354,43 +390,43 @@ fn layer(
                 continue;
             }
         }
-        // Names and ranges of what the written regions leave.
-        let mut pieces: Vec<(Ident, usize, usize)> = Vec::new();
-        let mut first = 0;
-        for (i, (region, _)) in writes.iter().enumerate() {
+        // What the written regions leave. These stay in the same order in all rounds.
+        let mut pieces: Vec<Piece> = Vec::new();
+        let (mut first, mut step) = (0, 0);
+        for (i, (region, index)) in writes.iter().enumerate() {
             let name = if i == 0 { format_ident!("before") } else { format_ident!("between{i}") };
-            pieces.push((name, first, region.offset));
-            first = region.offset + region.len;
+            pieces.push(Piece { name, first, step, end: region.offset });
+            (first, step) = (region.offset + region.len, steps[*index]);
         }
-        pieces.push((format_ident!("after"), first, program.memories[memory].len));
-        let holds = |piece: &(Ident, usize, usize), region: &Region| {
-            piece.1 <= region.offset && region.offset + region.len <= piece.2
+        let (name, end) = (format_ident!("after"), program.memories[memory].len);
+        pieces.push(Piece { name, first, step, end });
+        let holds = |piece: &Piece, region: &Region| {
+            piece.first <= region.offset && region.offset + region.len <= piece.end
         };
-        let read =
-            |piece: &(Ident, usize, usize)| reads.iter().any(|(region, _)| holds(piece, region));
+        let read = |piece: &Piece| reads.iter().any(|(region, _)| holds(piece, region));
         for (i, (region, index)) in writes.iter().enumerate() {
             let last = i + 1 == writes.len();
             let from = if i == 0 { quote!(&mut #whole) } else { quote!(after) };
             let name = local(&function.params[*index].name);
-            let before = if read(&pieces[i]) { &pieces[i].0 } else { &format_ident!("_") };
+            let before = if read(&pieces[i]) { &pieces[i].name } else { &format_ident!("_") };
             let after = if !last || read(&pieces[i + 1]) { "after" } else { "_" };
             let after = format_ident!("{after}");
-            let at = Literal::usize_unsuffixed(region.offset - pieces[i].1);
+            let at = pieces[i].position(*region, steps[*index]);
             runtime.insert("carve");
             let len = length(function, *index, *region);
             let len = len.map(|len| quote!(::<_, #len>));
-            steps.push(quote! {
+            cuts.push(quote! {
                 let Some((#before, #name, #after)) = carve #len (#from, #at) else { return };
             });
         }
         for (region, index) in reads {
             let piece = (pieces.iter().find(|piece| holds(piece, &region)))
                 .unwrap_or_else(|| panic!("bug in tflc: {} reads what it writes", function.name));
-            let (name, from) = (local(&function.params[index].name), &piece.0);
-            let at = Literal::usize_unsuffixed(region.offset - piece.1);
+            let (name, from) = (local(&function.params[index].name), &piece.name);
+            let at = piece.position(region, steps[index]);
             runtime.insert("window");
             let len = length(function, index, region).map(|len| quote!(::<_, #len>));
-            steps.push(quote!(let Some(#name) = window #len (#from, #at) else { return };));
+            cuts.push(quote!(let Some(#name) = window #len (#from, #at) else { return };));
         }
     }
     for (memory, reads) in reads {
@@ -401,10 +437,10 @@ fn layer(
                 continue;
             }
             let name = local(&function.params[index].name);
-            let at = Literal::usize_unsuffixed(region.offset);
+            let at = position(region.offset, steps[index]);
             runtime.insert("window");
             let len = length(function, index, region).map(|len| quote!(::<_, #len>));
-            steps.push(quote!(let Some(#name) = window #len (&#whole, #at) else { return };));
+            cuts.push(quote!(let Some(#name) = window #len (&#whole, #at) else { return };));
         }
     }
     args.extend(call.scalars.iter().map(|scalar| match scalar {
@@ -417,20 +453,37 @@ fn layer(
         other => unreachable!("{other:?} is no constant scalar"),
     }));
     let name = ident(&function.name);
-    quote!(#(#steps)* #name(#(#args),*);)
+    quote!(#(#cuts)* #name(#(#args),*);)
+}
+
+/// A run of memory that a call doesn't write.
+struct Piece {
+    name: Ident,
+    /// Its first element, and how much further on it lies in each round.
+    first: usize,
+    step: isize,
+    /// The first element behind it.
+    end: usize,
+}
+
+impl Piece {
+    /// Where in it a region lies that has a step of its own.
+    fn position(&self, region: Region, step: isize) -> TokenStream {
+        position(region.offset - self.first, step - self.step)
+    }
 }
 
 /// A call of a layer's routine, with pointers into memory.
-fn routine(program: &Program, arena: Arena, call: &Call) -> TokenStream {
+fn routine(program: &Program, arena: Arena, call: &Call, steps: &[isize]) -> TokenStream {
     let function = &program.functions[call.function];
     let mut memories: Vec<usize> = Vec::new();
-    let args: Vec<TokenStream> = (function.params.iter().zip(&call.args))
-        .map(|(param, arg)| match *arg {
+    let args: Vec<TokenStream> = (function.params.iter().zip(&call.args).zip(steps))
+        .map(|((param, arg), &step)| match *arg {
             Arg::Region(region) => {
                 memories.push(region.memory);
                 let name = field(&program.memories, region.memory);
-                let at = Literal::usize_unsuffixed(region.offset);
-                let at = (region.offset > 0).then(|| quote!(.add(#at)));
+                let at = position(region.offset, step);
+                let at = (region.offset > 0 || step != 0).then(|| quote!(.add(#at)));
                 quote!(#name #at)
             }
             Arg::Constant(constant) => {
