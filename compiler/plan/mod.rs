@@ -96,13 +96,9 @@ pub fn preferring(graph: &Graph, target: &Target, prefer: Prefer) -> Plan {
         })
     };
     let choices = solution.ways.iter().zip(&solution.chosen).enumerate().filter_map(choice);
-<<<<<<< HEAD
-    Plan { choices: choices.collect(), program: solution.program.clone() }
-=======
-    let rounds = rounds::find(&solution.program);
-    let program = Program { rounds, ..solution.program };
+    let mut program = solution.program.clone();
+    program.rounds = rounds::find(&program);
     Plan { choices: choices.collect(), program }
->>>>>>> loops
 }
 
 /// The program for a schedule of a graph with a recipe for each of its nodes, laid out like that.

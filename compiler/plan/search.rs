@@ -110,7 +110,7 @@ fn best_group(
     // At a glance: bytes too much, and cycles.
     let mut glances: Vec<(usize, u64, Stripes)> = Vec::new();
     for group in groups {
-        let stripes = [taken, &[group.clone()]].concat();
+        let stripes = [taken, std::slice::from_ref(&group)].concat();
         let schedule = Schedule::new(graph, &stripes);
         let ways = finder.ways(&schedule);
         if ways.iter().zip(&graph.nodes).any(|(ways, _)| ways.is_empty()) {
@@ -125,7 +125,7 @@ fn best_group(
     glances.sort_by_key(|(over, cycles, _)| (*over, *cycles));
     let mut best: Option<(Stripes, Solution)> = None;
     for (_, _, group) in glances.into_iter().take(LOOKED_AT) {
-        let stripes = [taken, &[group.clone()]].concat();
+        let stripes = [taken, std::slice::from_ref(&group)].concat();
         let solution = fit(finder, graph, &stripes, target, prefer);
         let better = |(_, best): &(Stripes, Solution)| {
             (solution.short, solution.cycles) < (best.short, best.cycles)

@@ -75,8 +75,7 @@ struct Mark {
 fn others(layer: &super::Layer) -> Vec<String> {
     let words = |(word, other): (&str, &Option<Alternative>)| {
         let Alternative { kernel, cycles, flash, scratch } = other.as_ref()?;
-        let [cycles, flash, scratch] =
-            [*cycles, *flash as u64, *scratch as u64].map(|number| thousands(number));
+        let [cycles, flash, scratch] = [*cycles, *flash as u64, *scratch as u64].map(thousands);
         Some(format!("{word}: {kernel}, {cycles} cycles, {flash} flash, {scratch} scratch"))
     };
     [("faster", &layer.faster), ("cheaper", &layer.cheaper)].into_iter().filter_map(words).collect()
