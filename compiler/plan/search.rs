@@ -32,8 +32,10 @@ pub struct Solution {
     /// Bytes that are missing.
     short: Short,
     cycles: u64,
-    /// By layer: bytes alive while it runs.
-    alive: Vec<usize>,
+    /// Whether RAM is short, or ways were given up for want of it.
+    is_strained: bool,
+    /// By layer: bytes alive while it runs, if it is computed as would be best.
+    wanted: Vec<usize>,
 }
 
 /// Bytes by which a budget is exceeded.
@@ -55,13 +57,13 @@ pub fn run(graph: &Graph, target: &Target, prefer: Prefer) -> Solution {
     let mut finder = Finder::new(graph, target);
     let mut stripes: Vec<Stripes> = Vec::new();
     let mut best = fit(&mut finder, graph, &stripes, target, prefer);
-    while best.short.ram > 0 && stripes.len() < GROUPS {
+    while best.is_strained && stripes.len() < GROUPS {
         let limit = target.memory.ram.unwrap_or(usize::MAX);
-        let groups = groups(graph, &stripes, &best.alive, limit);
+        let groups = groups(graph, &stripes, &best.wanted, limit);
         let Some(found) = best_group(&mut finder, graph, &stripes, groups, target, prefer) else {
             break;
         };
-        if found.1.short.ram >= best.short.ram {
+        if (found.1.short, found.1.cycles) >= (best.short, best.cycles) {
             break;
         }
         stripes.push(found.0);
@@ -116,11 +118,17 @@ fn best_group(
         if ways.iter().zip(&graph.nodes).any(|(ways, _)| ways.is_empty()) {
             continue;
         }
-        let chosen = vec![0; ways.len()];
-        let recipes = choice::recipes(&schedule, &ways, &chosen);
-        let layout = Layout::new(&schedule, &recipes, target.alignment, Effort::Glance);
-        let cycles = ways.iter().map(|ways| ways[0].cycles).sum::<u64>() + moved(&schedule);
-        glances.push((layout.ram().saturating_sub(limit), cycles, group));
+        // The fastest ways, or those with the least scratch memory.
+        let fastest = vec![0; ways.len()];
+        let smallest = ways.iter().map(|ways| least_scratch(ways)).collect();
+        let glance = |chosen: Chosen| {
+            let recipes = choice::recipes(&schedule, &ways, &chosen);
+            let layout = Layout::new(&schedule, &recipes, target.alignment, Effort::Glance);
+            let taken = ways.iter().zip(&chosen).map(|(ways, &way)| ways[way].cycles);
+            (layout.ram().saturating_sub(limit), taken.sum::<u64>() + moved(&schedule))
+        };
+        let (over, cycles) = glance(fastest).min(glance(smallest));
+        glances.push((over, cycles, group));
     }
     glances.sort_by_key(|(over, cycles, _)| (*over, *cycles));
     let mut best: Option<(Stripes, Solution)> = None;
@@ -135,6 +143,12 @@ fn best_group(
         }
     }
     best
+}
+
+/// Of ways to compute a layer, the one with the least scratch memory, in assembly if there is one.
+fn least_scratch(ways: &[Way]) -> usize {
+    let order = |way: &usize| (!ways[*way].is_routine(), ways[*way].scratch);
+    (0..ways.len()).min_by_key(order).unwrap_or(0)
 }
 
 /// About the cycles that it takes to move rows.
@@ -168,6 +182,7 @@ fn fit(
     }
     let unwanted = given_up.clone();
     let mut draft = trial.within(&given_up);
+    let wanted = draft.alive.clone();
     let mut nearest = draft.clone();
     while draft.short.ram > 0 {
         let Some(way) = trial.least_missed(&draft, &given_up) else { break };
@@ -190,8 +205,9 @@ fn fit(
             }
         }
     }
-    let Draft { chosen, program, short, cycles, alive } = draft;
-    Solution { ways, chosen, program, short, cycles, alive }
+    let is_strained = draft.short.ram > 0 || given_up != unwanted;
+    let Draft { chosen, program, short, cycles, .. } = draft;
+    Solution { ways, chosen, program, short, cycles, is_strained, wanted }
 }
 
 /// The loop nests of layers that routines can compute.
