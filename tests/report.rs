@@ -257,39 +257,46 @@ fn predicted_cycles_are_the_counted_ones() {
         models.retain(|model| !model.name.contains("/qat/"));
         extent::left_out("counted cycles of tests/models/qat and ../shared/models");
     }
-    let langs: Vec<Lang> = [Lang::C, Lang::Rust]
-        .into_iter()
-        .filter(|&lang| match firmware::missing("cortex-m4", lang) {
-            Some(missing) => {
-                extent::left_out(&format!("counted cycles in {lang:?}, for want of {missing}"));
-                false
-            }
-            None => true,
-        })
-        .collect();
-    let pairs: Vec<(&Model, Lang)> =
-        models.iter().flat_map(|model| langs.iter().map(move |&lang| (model, lang))).collect();
-    let wrong = parallel::map(&pairs, |&(model, lang)| compare(model, lang));
+    let mut wanted = vec![("cortex-m4", Lang::C), ("cortex-m4", Lang::Rust)];
+    match extent::all() {
+        true => wanted.extend([("cortex-m33", Lang::C), ("cortex-m33", Lang::Rust)]),
+        false => extent::left_out("counted cycles on the Cortex-M33"),
+    }
+    wanted.retain(|&(target, lang)| match firmware::missing(target, lang) {
+        Some(missing) => {
+            let what = format!("counted cycles on {target} in {lang:?}");
+            extent::left_out(&format!("{what}, for want of {missing}"));
+            false
+        }
+        None => true,
+    });
+    let jobs: Vec<_> =
+        models.iter().flat_map(|model| wanted.iter().map(move |&(t, l)| (model, t, l))).collect();
+    let wrong = parallel::map(&jobs, |&(model, target, lang)| compare(model, target, lang));
     let wrong = wrong.concat();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Where predicted cycles aren't the counted ones.
-fn compare(model: &Model, lang: Lang) -> Vec<String> {
-    let report = report(&model.bytes(), "cortex-m4");
+/// Where predicted cycles, or stack, aren't what is counted.
+fn compare(model: &Model, target: &str, lang: Lang) -> Vec<String> {
+    let report = report(&model.bytes(), target);
     let floats = |layer: &tflc::report::Layer| layer.shapes.contains(&DType::F32.to_string());
     // Rust's target has float instructions, which C's flags don't presume.
     if lang == Lang::Rust && report.layers.iter().any(floats) {
         return Vec::new();
     }
     let word = format!("{lang:?}").to_lowercase();
-    let (total, counted) = count(model, &word);
+    let (total, stack, counted) = count(model, target, &word);
     let mut wrong = Vec::new();
+    if stack > report.totals.stack.value {
+        let predicted = report.totals.stack.value;
+        wrong.push(format!("{} in {word}: {stack} bytes of stack, not {predicted}", model.name));
+    }
     let mut check = |what: &str, predicted: u64, counted: u64, tolerance: f64| {
         let off = predicted as f64 / counted as f64 - 1.0;
         if off.abs() > tolerance {
             wrong.push(format!(
-                "{} in {word}, {what}: {predicted} cycles predicted, {counted} counted ({:+.1} %)",
+                "{} on {target} in {word}, {what}: {predicted} cycles predicted, {counted} counted ({:+.1} %)",
                 model.name,
                 100.0 * off
             ));
@@ -315,8 +322,8 @@ fn compare(model: &Model, lang: Lang) -> Vec<String> {
     wrong
 }
 
-/// The cycles of an inference on the emulated core, and those of each function.
-fn count(model: &Model, word: &str) -> (u64, BTreeMap<String, u64>) {
+/// The cycles and the stack of an inference on the emulated core, and the cycles of each function.
+fn count(model: &Model, target: &str, word: &str) -> (u64, u64, BTreeMap<String, u64>) {
     // Several models are measured at once.
     let thread = std::thread::current().id();
     let input = Scratch::new(&format!("report-{word}-{thread:?}.case"));
@@ -324,7 +331,7 @@ fn count(model: &Model, word: &str) -> (u64, BTreeMap<String, u64>) {
     fs::write(&input.0, [case.inputs.concat(), case.outputs.concat()].concat())
         .expect("can be written");
     let output = firmware::script("measure.sh")
-        .args([&model.path, Path::new("cortex-m4"), Path::new(word)])
+        .args([&model.path, Path::new(target), Path::new(word)])
         .env("TFLC", env!("CARGO_BIN_EXE_tflc"))
         .env("CASE", &input.0)
         .env("HOT", "1")
@@ -333,8 +340,10 @@ fn count(model: &Model, word: &str) -> (u64, BTreeMap<String, u64>) {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {errors}", model.name);
     let text = String::from_utf8(output.stdout).expect("text");
-    let total = text.split_whitespace().find_map(|word| word.strip_prefix("cycles="));
-    let total = total.and_then(|cycles| cycles.parse().ok()).expect("a number of cycles");
+    let number = |name: &str| -> u64 {
+        let number = text.split_whitespace().find_map(|word| word.strip_prefix(name));
+        number.and_then(|number| number.parse().ok()).expect("a number")
+    };
     let mut functions = BTreeMap::new();
     for line in text.lines() {
         let [cycles, _, _, name] = line.split_whitespace().collect::<Vec<_>>()[..] else {
@@ -346,5 +355,5 @@ fn count(model: &Model, word: &str) -> (u64, BTreeMap<String, u64>) {
             *functions.entry(name.to_string()).or_insert(0) += cycles;
         }
     }
-    (total, functions)
+    (number("cycles="), number("stack="), functions)
 }

@@ -120,7 +120,7 @@ pub struct Totals {
 }
 
 /// About the bytes of stack that the function that calls the layers takes.
-const CALLER: u64 = 40;
+const CALLER: u64 = 80;
 
 impl Report {
     /// The report on a model that was compiled with those options.
