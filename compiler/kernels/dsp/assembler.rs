@@ -69,7 +69,7 @@ impl Assembler {
     }
 
     alu! { add Add sub Sub rsb Rsb and And eor Eor lsl Lsl lsr Lsr asr Asr }
-    multiply! { smlad Smlad smlabt Smlabt smlatb Smlatb smmlar Smmlar mla Mla }
+    multiply! { smlad Smlad smlabb Smlabb smlabt Smlabt smlatb Smlatb smlatt Smlatt smmlar Smmlar mla Mla }
     multiply! { smlawb Smlawb smlawt Smlawt }
 
     /// Words for readers.

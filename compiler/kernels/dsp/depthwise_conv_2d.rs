@@ -63,12 +63,7 @@ pub fn kernel(
     if ending.residual.is_some() {
         return None;
     }
-    let factors = |f: &Filter| {
-        let (lo, hi) = weights::range(f);
-        let fits = lo >= -(1 << 30) && hi < 1 << 30;
-        Requantization::new(f.multiplier, ending.shift()).filter(|_| fits)
-    };
-    let factors: Vec<Requantization> = filters.iter().map(factors).collect::<Option<_>>()?;
+    let factors = factors(filters, ending)?;
     // Long rows cost least, and taps of rows may lie apart for nothing.
     let mut g = *geometry;
     let [rows, columns] = [0, 1].map(|axis| (g.dilation[axis] > 1, g.output[axis]));
@@ -285,6 +280,16 @@ pub fn kernel(
         weights: words,
         scratch,
     })
+}
+
+/// What requantizes the filters' doubled sums, if it fits registers.
+pub fn factors(filters: &[Filter], ending: &Ending) -> Option<Vec<Requantization>> {
+    let factors = |f: &Filter| {
+        let (lo, hi) = weights::range(f);
+        let fits = lo >= -(1 << 30) && hi < 1 << 30;
+        Requantization::new(f.multiplier, ending.shift()).filter(|_| fits)
+    };
+    filters.iter().map(factors).collect()
 }
 
 /// Copies the channel at `input`, which moves on to the next, into the plane.

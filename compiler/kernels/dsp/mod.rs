@@ -8,6 +8,7 @@ mod assembler;
 mod binary;
 mod conv_2d;
 mod depthwise_conv_2d;
+mod depthwise_small;
 mod elementwise;
 mod fully_connected;
 mod gather;
@@ -415,5 +416,7 @@ fn depthwise(
     let filters = weights::filters(layer, count, (1, rows * columns), zero_point, ending, weight);
     let multiplier = count / geometry.channels;
     let kernel = depthwise_conv_2d::kernel(&geometry, multiplier, &filters, ending);
-    kernel.map(|kernel| each_image(vec![kernel], layer, geometry.images))
+    let mut kernels: Vec<Kernel> = kernel.into_iter().collect();
+    kernels.extend(depthwise_small::kernel(&geometry, &filters, ending));
+    Some(each_image(kernels, layer, geometry.images))
 }
