@@ -59,6 +59,7 @@ fn all_routines_are_exact() {
             "conv_2d_winograd_2x2",
             "conv_2d_winograd_4x4",
             "depthwise_conv_2d",
+            "depthwise_conv_2d_by_four",
             "depthwise_conv_2d_small",
             "fully_connected",
         ] {

@@ -180,6 +180,11 @@ impl Assembler {
         self.push(Inst::Pkhtb(d, top, bottom, 0));
     }
 
+    /// The tops of two registers in one, the second on top.
+    pub fn pack_highs(&mut self, d: Reg, bottom: Reg, top: Reg) {
+        self.push(Inst::Pkhtb(d, top, bottom, 16));
+    }
+
     /// Halfwords added side by side.
     pub fn sadd16(&mut self, d: Reg, n: Reg, m: Reg) {
         self.push(Inst::Parallel { op: Parallel::Sadd16, d, n, m });

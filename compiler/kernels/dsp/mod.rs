@@ -415,8 +415,7 @@ fn depthwise(
     let weight = |filter: usize, _: usize, tap: usize| weight(filter, tap / columns, tap % columns);
     let filters = weights::filters(layer, count, (1, rows * columns), zero_point, ending, weight);
     let multiplier = count / geometry.channels;
-    let kernel = depthwise_conv_2d::kernel(&geometry, multiplier, &filters, ending);
-    let mut kernels: Vec<Kernel> = kernel.into_iter().collect();
+    let mut kernels = depthwise_conv_2d::kernels(&geometry, multiplier, &filters, ending);
     kernels.extend(depthwise_small::kernel(&geometry, &filters, ending));
     Some(each_image(kernels, layer, geometry.images))
 }
