@@ -59,6 +59,8 @@ fn all_routines_are_exact() {
             "conv_2d_winograd_2x2",
             "conv_2d_winograd_4x4",
             "depthwise_conv_2d",
+            "depthwise_conv_2d_by_four",
+            "depthwise_conv_2d_small",
             "fully_connected",
         ] {
             assert!(names.get(name).is_some_and(|&n| n >= 15), "too few of {name}: {names:?}");

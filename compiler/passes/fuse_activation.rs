@@ -1,15 +1,17 @@
 //! Requires nothing; ensures that no operator that maps each code on its own stands behind a node
-//! that has an epilogue.
+//! that has an epilogue, unless others read what is between them and nodes are to have one result.
 
 use crate::ir::Graph;
 use crate::target::Target;
 
 /// Moves activations, requantizations and tables into the epilogue of the node before them. Where
 /// others read that node's result too, the node gets one more result: both in one pass.
-pub fn run(graph: &mut Graph, _: &Target) {
+pub fn run(graph: &mut Graph, target: &Target) {
     let mut i = 0;
     while i < graph.nodes.len() {
-        let Some((producer, result)) = behind_epilogue(graph, i) else {
+        let alone =
+            |i: usize| !super::single_results(target) || graph.uses(graph.nodes[i].inputs[0]) == 1;
+        let Some((producer, result)) = behind_epilogue(graph, i).filter(|_| alone(i)) else {
             i += 1;
             continue;
         };

@@ -1,5 +1,5 @@
 //! Requires activations fused; ensures that no ADD stands behind a convolution or a fully connected
-//! layer that only it reads.
+//! layer that only it reads, but for those that routines in assembly compute without it.
 
 use crate::ir::{Graph, TensorId};
 use crate::ops::{Add, Chain, DType, Op, Stage, TensorType, Value};
@@ -7,9 +7,9 @@ use crate::target::Target;
 
 /// Moves sums into the epilogue of the node that computes one of the operands; the other operand
 /// is its residual, over which it may write.
-pub fn run(graph: &mut Graph, _: &Target) {
+pub fn run(graph: &mut Graph, target: &Target) {
     for i in 0..graph.nodes.len() {
-        if let Some((producer, own)) = candidate(graph, i) {
+        if let Some((producer, own)) = candidate(graph, i, target) {
             fuse(graph, producer, i, own);
         }
     }
@@ -17,7 +17,7 @@ pub fn run(graph: &mut Graph, _: &Target) {
 }
 
 /// The node whose only result is operand `own` of the sum `i` and of nothing else.
-fn candidate(graph: &Graph, i: usize) -> Option<(usize, usize)> {
+fn candidate(graph: &Graph, i: usize, target: &Target) -> Option<(usize, usize)> {
     let node = &graph.nodes[i];
     let Op::Add(_) = node.op else { return None };
     let [a, b] = node.inputs[..] else { return None };
@@ -28,8 +28,12 @@ fn candidate(graph: &Graph, i: usize) -> Option<(usize, usize)> {
     let producer = |own: usize| {
         let producer = graph.producer(node.inputs[own])?;
         let other = &graph.nodes[producer];
-        let sums =
-            matches!(other.op, Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::FullyConnected(_));
+        let sums = match other.op {
+            Op::Conv2d(_) => true,
+            // Routines for these have no residual, and the sum has a routine of its own.
+            Op::DepthwiseConv2d(_) | Op::FullyConnected(_) => !target.features.dsp,
+            _ => false,
+        };
         let alone = other.outputs.len() == 1 && graph.uses(node.inputs[own]) == 1;
         let free = !other.op.epilogue()?.has_residual();
         (sums && alone && free).then_some((producer, own))

@@ -1,5 +1,5 @@
 //! Requires nothing; ensures that no two nodes compute the same from the same operands, nor the
-//! same accumulators.
+//! same accumulators, unless nodes are to have one result.
 
 use crate::ir::{Graph, Node, TensorId};
 use crate::ops::{Epilogue, Op};
@@ -7,16 +7,20 @@ use crate::target::Target;
 
 /// Computes once what several nodes compute: converters emit a layer twice where it has two
 /// consumers, once plain and once with an activation.
-pub fn run(graph: &mut Graph, _: &Target) {
+pub fn run(graph: &mut Graph, target: &Target) {
     let mut i = 0;
     while i < graph.nodes.len() {
         let node = &graph.nodes[i];
         // A model output keeps a tensor of its own name and quantization.
-        let whole = node.op.epilogue().is_none();
+        let single = super::single_results(target);
+        let whole = node.op.epilogue().is_none() || single;
         let is_output = node.outputs.iter().any(|id| graph.outputs.contains(id));
         let first = match whole && is_output {
             true => None,
-            false => (0..i).find(|&j| same(graph, &graph.nodes[j], node)),
+            false => (0..i).find(|&j| {
+                let other = &graph.nodes[j];
+                same(graph, other, node) && (!single || other.op == node.op)
+            }),
         };
         match first {
             Some(first) => merge(graph, first, i),

@@ -65,6 +65,12 @@ pub const PIPELINE: &[Pass] = pipeline![
     prune
 ];
 
+/// Whether nodes are to have one result each: routines in assembly compute no more, and twice by
+/// a routine is faster than once by a loop nest.
+fn single_results(target: &Target) -> bool {
+    target.features.dsp
+}
+
 /// Makes `node` compute `result` too, with `chain` behind its accumulators.
 fn add_result(graph: &mut Graph, node: usize, chain: Chain, result: TensorId) {
     let epilogue = graph.nodes[node].op.epilogue_mut().expect("has accumulators");

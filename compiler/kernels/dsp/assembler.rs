@@ -69,7 +69,7 @@ impl Assembler {
     }
 
     alu! { add Add sub Sub rsb Rsb and And eor Eor lsl Lsl lsr Lsr asr Asr }
-    multiply! { smlad Smlad smlabt Smlabt smlatb Smlatb smmlar Smmlar mla Mla }
+    multiply! { smlad Smlad smlabb Smlabb smlabt Smlabt smlatb Smlatb smlatt Smlatt smmlar Smmlar mla Mla }
     multiply! { smlawb Smlawb smlawt Smlawt }
 
     /// Words for readers.
@@ -178,6 +178,11 @@ impl Assembler {
     /// Two halfwords in one register: the bottom of `bottom`, the top of `top`.
     pub fn pack_tops(&mut self, d: Reg, top: Reg, bottom: Reg) {
         self.push(Inst::Pkhtb(d, top, bottom, 0));
+    }
+
+    /// The tops of two registers in one, the second on top.
+    pub fn pack_highs(&mut self, d: Reg, bottom: Reg, top: Reg) {
+        self.push(Inst::Pkhtb(d, top, bottom, 16));
     }
 
     /// Halfwords added side by side.
@@ -300,6 +305,57 @@ impl Assembler {
         code.push(Inst::Return(SAVED.to_vec()));
         Routine { code, doc: self.doc }
     }
+}
+
+/// A routine that runs another one so many times; `steps` says by how many bytes each argument moves
+/// on from one time to the next.
+pub fn repeated(routine: Routine, times: usize, steps: &[usize]) -> Routine {
+    let labels = |inst: &Inst| match inst {
+        Inst::Label(label) => label.0 + 1,
+        _ => 0,
+    };
+    let labels = routine.code.iter().map(labels).max().unwrap_or(0);
+    let mut a = Assembler { labels, doc: routine.doc, ..Assembler::default() };
+    a.doc("All that for each image.");
+    let registers = [R0, R1, R2, R3].into_iter().zip(steps);
+    // The other one looks for those behind the fourth directly above its frame.
+    let further: Vec<Slot> = steps.iter().skip(4).map(|_| a.further_argument()).collect();
+    let slots: Vec<Slot> = registers.clone().map(|_| a.slot()).chain(further).collect();
+    let left = a.slot();
+    let constant = |a: &mut Assembler, value: usize| {
+        a.push(Inst::MovW(R12, value as u16));
+        a.push(Inst::MovT(R12, (value >> 16) as u16));
+    };
+    for ((reg, _), &slot) in registers.clone().zip(&slots) {
+        a.put(reg, slot);
+    }
+    constant(&mut a, times);
+    a.put(R12, left);
+    a.comment("an image");
+    let image = a.here();
+    for ((reg, _), &slot) in registers.zip(&slots) {
+        a.get(reg, slot);
+    }
+    let saved = 4 * SAVED.len() as i32;
+    for inst in routine.code {
+        match inst {
+            // They are saved already.
+            Inst::Push(_) => a.sub(SP, SP, saved),
+            Inst::Return(_) => a.add(SP, SP, saved),
+            inst => a.push(inst),
+        }
+    }
+    for (&slot, &step) in slots.iter().zip(steps).filter(|(_, &step)| step > 0) {
+        constant(&mut a, step);
+        a.get(R0, slot);
+        a.add(R0, R0, R12);
+        a.put(R0, slot);
+    }
+    a.get(R0, left);
+    a.subs(R0, R0, 1);
+    a.put(R0, left);
+    a.branch(Cond::Ne, image);
+    a.finish()
 }
 
 /// The words at the head of a routine's constant that say what a layer is like, and where the

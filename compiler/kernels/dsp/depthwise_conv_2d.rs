@@ -3,6 +3,9 @@
 //! A channel is copied out of the pixels into scratch memory as a plane of halfwords, padding
 //! around it, so that taps lie side by side for SMLAD. Results may go where the operand was, since
 //! the channel is read from its copy only.
+//!
+//! For 3x3 windows, four channels may be copied at once: words of their bytes become words of the
+//! planes, which lie in turns. That takes four times the scratch memory.
 
 use super::assembler::{at, behind, post, Assembler, Header, Slot};
 use super::gather::Geometry;
@@ -18,6 +21,9 @@ const COLUMNS: usize = 32;
 /// Results further apart than this would be beyond what a load reaches.
 const STRIDE: usize = 64;
 
+/// Four channels are copied at once where that takes no more bytes of scratch memory than this.
+const FOUR_PLANES: usize = 4096;
+
 /// Weights of a 3x3 window, doubled: of each row the taps 0 and 1, then the taps 1 and 2.
 const WEIGHTS: [[Reg; 2]; 3] = [[R4, R5], [R6, R7], [R8, R9]];
 
@@ -32,6 +38,15 @@ struct Shape {
     row_stride: usize,
     /// Whether results of two rows share what they load.
     two_rows: bool,
+    /// Channels whose planes lie in turns, word by word.
+    planes: usize,
+}
+
+impl Shape {
+    /// Bytes of the plane from one to another of so many columns, an even number.
+    fn apart(&self, columns: usize) -> i32 {
+        (2 * columns * self.planes) as i32
+    }
 }
 
 /// A channel's copy.
@@ -40,8 +55,10 @@ struct Plane {
     step_x: Slot,
     step_y: Slot,
     rows: Slot,
-    /// Blocks of eight columns, and columns behind them.
+    /// Blocks of eight columns, and columns behind them; or of four channels: blocks of four
+    /// columns, whether the first has only two, and a column behind them.
     blocks: Slot,
+    half: Slot,
     rest: Slot,
     /// Bytes of a row of the plane.
     pitch: Slot,
@@ -50,25 +67,31 @@ struct Plane {
     words: Slot,
 }
 
-/// The kernel for a layer whose channels are `geometry.channels`, each with `multiplier` filters.
+/// The kernels for a layer whose channels are `geometry.channels`, each with `multiplier` filters.
 /// Filters have their taps in one run: by row, then by column.
 ///
 /// Arguments: input, output, scratch, head, weights.
-pub fn kernel(
+pub fn kernels(
     geometry: &Geometry,
     multiplier: usize,
     filters: &[Filter],
     ending: &Ending,
+) -> Vec<Kernel> {
+    let kernel = |planes| kernel(geometry, multiplier, filters, ending, planes);
+    [1, 4].into_iter().filter_map(kernel).collect()
+}
+
+fn kernel(
+    geometry: &Geometry,
+    multiplier: usize,
+    filters: &[Filter],
+    ending: &Ending,
+    planes: usize,
 ) -> Option<Kernel> {
     if ending.residual.is_some() {
         return None;
     }
-    let factors = |f: &Filter| {
-        let (lo, hi) = weights::range(f);
-        let fits = lo >= -(1 << 30) && hi < 1 << 30;
-        Requantization::new(f.multiplier, ending.shift()).filter(|_| fits)
-    };
-    let factors: Vec<Requantization> = filters.iter().map(factors).collect::<Option<_>>()?;
+    let factors = factors(filters, ending)?;
     // Long rows cost least, and taps of rows may lie apart for nothing.
     let mut g = *geometry;
     let [rows, columns] = [0, 1].map(|axis| (g.dilation[axis] > 1, g.output[axis]));
@@ -93,6 +116,7 @@ pub fn kernel(
         stride: g.stride[1],
         row_stride: g.stride[0],
         two_rows: is_3x3 && g.stride[0] <= 2,
+        planes,
     };
 
     // Windows of the last pair of results, and of a second row where there is none, read zeros or
@@ -102,15 +126,27 @@ pub fn kernel(
         let windows = (results - 1) * g.stride[axis] + window;
         windows.max(g.before[axis] + g.input[axis])
     };
-    let width = reach(1, g.output[1].max(2)).next_multiple_of(2) + 2;
+    let by_four = planes == 4;
+    let results = if by_four { g.output[1].next_multiple_of(2) } else { g.output[1].max(2) };
+    let width = reach(1, results).next_multiple_of(2) + 2;
     let height = reach(0, g.output[0]);
-    let scratch = 2 * width * height;
+    let pitch = 2 * width * planes;
+    let scratch = pitch * height;
+    if by_four && !(is_3x3 && g.channels % 4 == 0 && scratch <= FOUR_PLANES) {
+        return None;
+    }
+    // Whether the operand begins with the second one of two columns.
+    let second = g.before[1] % 2;
+    let pairs = (g.input[1] - second) / 2;
 
     let mut a = Assembler::default();
     a.doc(
         "A channel at a time: copied into the scratch memory as halfwords with padding around it, \
          where taps lie side by side.",
     );
+    if by_four {
+        a.doc("Four channels are copied at once; words of their planes lie in turns.");
+    }
     if is_3x3 {
         a.doc(
             "r4 to r9 are the window's weights in pairs, r0 to r3 sums, r10 and r11 activations, \
@@ -124,10 +160,15 @@ pub fn kernel(
         step_x: word(steps[1]),
         step_y: word(steps[0]),
         rows: word(g.input[0]),
-        blocks: word(g.input[1] / 8),
-        rest: word(g.input[1] % 8),
-        pitch: word(2 * width),
-        origin: word(2 * (g.before[0] * width + g.before[1])),
+        blocks: word(if by_four { pairs.div_ceil(2) } else { g.input[1] / 8 }),
+        half: if by_four { word(pairs % 2) } else { Slot::default() },
+        rest: word(if by_four { (g.input[1] - second) % 2 } else { g.input[1] % 8 }),
+        pitch: word(pitch),
+        origin: word(if by_four {
+            g.before[0] * pitch + g.before[1] / 2 * 16
+        } else {
+            2 * (g.before[0] * width + g.before[1])
+        }),
         words: word(scratch / 4),
     };
     let padding = header.word(&mut a, padding.into());
@@ -136,9 +177,9 @@ pub fn kernel(
     let multiplier_ = word(multiplier);
     let odd = word(usize::from(g.output[1] % 2 == 1 && g.output[1] > 1));
     // Bytes of the plane from the start of a row to where the pairs of results end.
-    let pairs = word(4 * g.stride[1] * (g.output[1] / 2));
-    let row_step = word(2 * width * g.stride[0]);
-    let taps_step = word(2 * width * g.dilation[0]);
+    let pairs = word(4 * g.stride[1] * planes * (g.output[1] / 2));
+    let row_step = word(pitch * g.stride[0]);
+    let taps_step = word(pitch * g.dilation[0]);
     let rows = word(g.output[0]);
     let window_rows = word(g.size[0]);
     // A second column that isn't there is stored first, where the first will be.
@@ -147,6 +188,11 @@ pub fn kernel(
     let codes = Codes::new(&mut a, &mut header, ending);
     let [stream, input, output, scratch_at, channels_left, filters_left] =
         std::array::from_fn(|_| a.slot());
+    // The channel's plane, and how far apart the pair's results are.
+    let [plane_at, apart_x] = match by_four {
+        true => [a.slot(), a.slot()],
+        false => [scratch_at, out_x],
+    };
     let weights = a.further_argument();
     header.copy(&mut a, R3);
     a.get(R3, weights);
@@ -168,6 +214,7 @@ pub fn kernel(
         pairs,
         odd,
         out_x,
+        apart_x,
         out_y,
         row_step,
         codes,
@@ -187,7 +234,18 @@ pub fn kernel(
     a.comment("a channel");
     let channel = a.here();
     a.put(R0, channels_left);
-    copy(&mut a, &plane, input, scratch_at);
+    if by_four {
+        let copied = a.label();
+        a.and(R1, R0, 3);
+        a.cmp(R1, 0);
+        a.branch(Cond::Ne, copied);
+        a.get(R0, scratch_at);
+        a.put(R0, plane_at);
+        copy_four(&mut a, &plane, second == 1, padding, input, scratch_at);
+        a.bind(copied);
+    } else {
+        copy(&mut a, &plane, input, scratch_at);
+    }
     a.get(R0, multiplier_);
     a.comment("one of its filters");
     let filter = a.here();
@@ -208,7 +266,7 @@ pub fn kernel(
         a.put(R0, slot);
     }
     a.put(LR, stream);
-    a.get(R0, scratch_at);
+    a.get(R0, plane_at);
     a.get(R1, output);
     a.get(R2, rows);
     a.put(R0, state.row);
@@ -243,6 +301,11 @@ pub fn kernel(
     a.put(R1, output);
     a.subs(R0, R0, 1);
     a.branch(Cond::Ne, filter);
+    if by_four {
+        a.get(R0, plane_at);
+        a.add(R0, R0, 4);
+        a.put(R0, plane_at);
+    }
     a.get(R0, channels_left);
     a.subs(R0, R0, 1);
     a.branch(Cond::Ne, channel);
@@ -278,13 +341,23 @@ pub fn kernel(
         words.extend([2 * filter.bias, by.multiplier, by.offset, by.shift]);
     }
     Some(Kernel {
-        name: "depthwise_conv_2d",
+        name: if by_four { "depthwise_conv_2d_by_four" } else { "depthwise_conv_2d" },
         routine: a.finish(),
         args: Argument::WEIGHTED.to_vec(),
         head: header.words(),
         weights: words,
         scratch,
     })
+}
+
+/// What requantizes the filters' doubled sums, if it fits registers.
+pub fn factors(filters: &[Filter], ending: &Ending) -> Option<Vec<Requantization>> {
+    let factors = |f: &Filter| {
+        let (lo, hi) = weights::range(f);
+        let fits = lo >= -(1 << 30) && hi < 1 << 30;
+        Requantization::new(f.multiplier, ending.shift()).filter(|_| fits)
+    };
+    filters.iter().map(factors).collect()
 }
 
 /// Copies the channel at `input`, which moves on to the next, into the plane.
@@ -351,6 +424,88 @@ fn copy(a: &mut Assembler, plane: &Plane, input: Slot, scratch: Slot) {
     a.branch(Cond::Ne, row);
 }
 
+/// Copies the four channels at `input`, which moves on to the next, into their planes; `second` says
+/// whether the first pixel is the second one of a pair.
+fn copy_four(
+    a: &mut Assembler,
+    plane: &Plane,
+    second: bool,
+    padding: Slot,
+    input: Slot,
+    scratch: Slot,
+) {
+    a.comment("copies of four channels: r4 points to the operand, r5 to the planes, r8 is padding");
+    a.get(LR, input);
+    a.get(R5, scratch);
+    a.get(R0, plane.origin);
+    a.get(R6, plane.step_x);
+    a.get(R11, plane.rows);
+    a.get(R8, padding);
+    a.add(R12, R5, R0);
+    a.add(R0, LR, 4);
+    a.put(R0, input);
+    a.lsl(R7, R6, 1);
+    let row = a.here();
+    let (half, rest, end) = (a.label(), a.label(), a.label());
+    a.mov(R4, LR);
+    a.mov(R5, R12);
+    let widen = |a: &mut Assembler, even: Reg, word: Reg| {
+        a.sxtb16(even, word);
+        a.sxtb16_ror8(word, word);
+    };
+    // The even and the odd channels of both pixels.
+    let pair = |a: &mut Assembler, [even, odd]: [Reg; 2], [next_even, next_odd]: [Reg; 2]| {
+        a.pack(R9, even, next_even);
+        a.str(R9, post(R5, 16));
+        a.pack(R9, odd, next_odd);
+        a.str(R9, behind(R5, -12));
+        a.pack_highs(R9, even, next_even);
+        a.str(R9, behind(R5, -8));
+        a.pack_highs(R9, odd, next_odd);
+        a.str(R9, behind(R5, -4));
+    };
+    if second {
+        a.ldr(R1, at(R4));
+        a.add(R4, R4, R6);
+        widen(a, R3, R1);
+        pair(a, [R8, R8], [R3, R1]);
+    }
+    a.get(R10, plane.blocks);
+    a.get(R0, plane.half);
+    a.cmp(R10, 0);
+    a.branch(Cond::Eq, rest);
+    a.cmp(R0, 0);
+    a.branch(Cond::Ne, half);
+    let block = a.here();
+    for i in 0..2 {
+        if i == 1 {
+            a.bind(half);
+        }
+        a.ldr(R0, at(R4));
+        a.ldr(R1, Address::Index(R4, R6, 0));
+        a.add(R4, R4, R7);
+        widen(a, R2, R0);
+        widen(a, R3, R1);
+        pair(a, [R2, R0], [R3, R1]);
+    }
+    a.subs(R10, R10, 1);
+    a.branch(Cond::Ne, block);
+    a.bind(rest);
+    a.get(R10, plane.rest);
+    a.cmp(R10, 0);
+    a.branch(Cond::Eq, end);
+    a.ldr(R0, at(R4));
+    widen(a, R2, R0);
+    pair(a, [R2, R0], [R8, R8]);
+    a.bind(end);
+    a.get(R0, plane.step_y);
+    a.get(R1, plane.pitch);
+    a.add(LR, LR, R0);
+    a.add(R12, R12, R1);
+    a.subs(R11, R11, 1);
+    a.branch(Cond::Ne, row);
+}
+
 /// Weights of a 3x3 window into their registers: rows of three int8, as pairs of doubled
 /// halfwords.
 fn load_weights(a: &mut Assembler) {
@@ -386,6 +541,8 @@ struct State {
     pairs: Slot,
     odd: Slot,
     out_x: Slot,
+    /// From the pair's first result to its second.
+    apart_x: Slot,
     out_y: Slot,
     row_step: Slot,
     codes: Codes,
@@ -400,6 +557,10 @@ impl State {
         a.add(R0, R0, R12);
         a.put(R0, self.end);
         a.put(R10, self.out);
+        if self.apart_x != self.out_x {
+            a.get(R11, self.out_x);
+            a.put(R11, self.apart_x);
+        }
         if shape.columns.is_none() {
             a.get(LR, self.pitch);
         }
@@ -418,7 +579,7 @@ impl State {
         }
         self.codes.finish(a, sums, (R10, R11));
         a.get(R10, self.out);
-        a.get(R11, self.out_x);
+        a.get(R11, self.apart_x);
         a.get(LR, self.out_y);
         a.get(R12, self.p);
         if let &[first, second, lower, lower_second] = sums {
@@ -437,18 +598,26 @@ impl State {
         if shape.columns.is_none() {
             a.get(LR, self.pitch);
         }
-        a.add(R12, R12, 4 * shape.stride as i32);
+        a.add(R12, R12, shape.apart(2 * shape.stride));
         a.cmp(R12, R0);
         a.branch(Cond::Lo, pair);
         let end = a.label();
         a.branch(Cond::Ne, end);
-        a.comment("an odd last one: once more with the one before it");
         a.get(R0, self.odd);
         a.cmp(R0, 0);
         a.branch(Cond::Eq, end);
-        a.sub(R12, R12, 2 * shape.stride as i32);
-        a.sub(R10, R10, R11);
-        a.put(R10, self.out);
+        if self.apart_x != self.out_x {
+            a.comment(
+                "an odd last one: what would be the second is stored in its place, before it",
+            );
+            a.mov(R11, 0);
+            a.put(R11, self.apart_x);
+        } else {
+            a.comment("an odd last one: once more with the one before it");
+            a.sub(R12, R12, 2 * shape.stride as i32);
+            a.sub(R10, R10, R11);
+            a.put(R10, self.out);
+        }
         a.branch(Cond::Al, pair);
         a.bind(end);
         a.get(R0, self.row);
@@ -476,7 +645,7 @@ impl State {
         let loaded = (rows - 1) * shape.row_stride + 3;
         for y in 0..loaded {
             a.ldr(R10, at(R12));
-            a.ldr(R11, behind(R12, 4));
+            a.ldr(R11, behind(R12, shape.apart(2)));
             // The results that take this row, and as which row of the window.
             let taken = |result: usize| {
                 let row = y.checked_sub(result * shape.row_stride).filter(|&row| row < 3)?;
@@ -497,7 +666,7 @@ impl State {
                 }
             }
             if shape.stride == 2 {
-                a.ldr(R10, behind(R12, 8));
+                a.ldr(R10, behind(R12, shape.apart(4)));
             }
             if y + 1 < loaded {
                 a.add(R12, R12, LR);

@@ -124,6 +124,8 @@ fn written_out(code: &mut Assembler, bytes: usize, pitch: i32) {
 /// How a window steps over the operand.
 #[derive(Clone, Copy, Debug)]
 pub struct Geometry {
+    /// Images, each on its own.
+    pub images: usize,
     /// Rows and columns of the operand.
     pub input: [usize; 2],
     /// Bytes of one of its pixels.

@@ -8,6 +8,7 @@ mod assembler;
 mod binary;
 mod conv_2d;
 mod depthwise_conv_2d;
+mod depthwise_small;
 mod elementwise;
 mod fully_connected;
 mod gather;
@@ -275,19 +276,24 @@ fn geometry(layer: Layer, window: Window, padding: i32) -> Option<Geometry> {
     let &[images, height, width, channels] = &layer.input(0).shape[..] else { return None };
     let output = &layer.output().shape;
     let dilation = [0, 1].map(|i| if window.size[i] == 1 { 1 } else { window.dilation[i] });
-    let geometry = Geometry {
-        input: [images * height, width],
+    let mut geometry = Geometry {
+        images,
+        input: [height, width],
         channels,
-        output: [images * output[1], output[2]],
+        output: [output[1], output[2]],
         size: window.size,
         stride: window.stride,
         dilation,
         before: [window.padding.top, window.padding.left],
         padding,
     };
-    // Windows of one pixel don't reach from one image to the next.
-    let apart = window.size == [1, 1] && !geometry.padded() && height % window.stride[0] == 0;
-    (images == 1 || apart).then_some(geometry)
+    // Windows of one pixel don't reach from one image to the next: all of them are one.
+    if window.size == [1, 1] && !geometry.padded() && height % window.stride[0] == 0 {
+        geometry.images = 1;
+        geometry.input[0] *= images;
+        geometry.output[0] *= images;
+    }
+    Some(geometry)
 }
 
 /// A convolution over all channels: `weight(filter, y, x, channel)`.
@@ -299,6 +305,18 @@ fn convolution(
     ending: &Ending,
     weight: impl Fn(usize, usize, usize, usize) -> i32,
 ) -> Option<Vec<Kernel>> {
+    let mut kernels = Vec::new();
+    if geometry.output == [1, 1] && geometry.size == geometry.input && !geometry.padded() {
+        // The window is the operand: rows of a matrix.
+        let ([_, columns], channels) = (geometry.size, geometry.channels);
+        let depth = geometry.input.iter().product::<usize>() * channels;
+        let rows =
+            weights::filters(layer, count, (1, depth), zero_point, ending, |filter, _, tap| {
+                let (pixel, channel) = (tap / channels, tap % channels);
+                weight(filter, pixel / columns, pixel % columns, channel)
+            });
+        kernels.extend(fully_connected::kernels(depth, &rows, ending).into_iter().flatten());
+    }
     let mut geometry = geometry.simplified();
     // Columns that lie apart are taken with those between them, whose weights are zero.
     let apart = geometry.dilation[1];
@@ -320,9 +338,27 @@ fn convolution(
                 _ => 0,
             }
         });
-    let mut kernels = winograd::kernels(&geometry, &filters, ending);
+    kernels.extend(winograd::kernels(&geometry, &filters, ending));
     kernels.extend(conv_2d::kernel(&geometry, &filters, ending));
-    Some(kernels)
+    Some(each_image(kernels, layer, geometry.images))
+}
+
+/// The kernels for one image, to be run for each of so many.
+fn each_image(kernels: Vec<Kernel>, layer: Layer, images: usize) -> Vec<Kernel> {
+    if images == 1 {
+        return kernels;
+    }
+    let repeated = |kernel: Kernel| {
+        // Bytes from an image to the next.
+        let step = |arg: &Argument| match *arg {
+            Argument::Operand(i) => layer.input(i).bytes() / images,
+            Argument::Result => layer.output().bytes() / images,
+            Argument::Scratch | Argument::Head | Argument::Weights => 0,
+        };
+        let steps: Vec<usize> = kernel.args.iter().map(step).collect();
+        Kernel { routine: assembler::repeated(kernel.routine, images, &steps), ..kernel }
+    };
+    kernels.into_iter().map(repeated).collect()
 }
 
 fn fully_connected(layer: Layer, op: &FullyConnected) -> Option<Vec<Kernel>> {
@@ -339,6 +375,7 @@ fn fully_connected(layer: Layer, op: &FullyConnected) -> Option<Vec<Kernel>> {
     }
     // Rows of activations are pixels.
     let pixels = Geometry {
+        images: 1,
         input: [1, batches],
         channels: depth,
         output: [1, batches],
@@ -378,6 +415,7 @@ fn depthwise(
     let weight = |filter: usize, _: usize, tap: usize| weight(filter, tap / columns, tap % columns);
     let filters = weights::filters(layer, count, (1, rows * columns), zero_point, ending, weight);
     let multiplier = count / geometry.channels;
-    let kernel = depthwise_conv_2d::kernel(&geometry, multiplier, &filters, ending);
-    kernel.map(|kernel| vec![kernel])
+    let mut kernels = depthwise_conv_2d::kernels(&geometry, multiplier, &filters, ending);
+    kernels.extend(depthwise_small::kernel(&geometry, &filters, ending));
+    Some(each_image(kernels, layer, geometry.images))
 }
