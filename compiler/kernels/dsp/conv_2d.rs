@@ -7,9 +7,9 @@
 
 use super::assembler::{behind, post, Assembler, Header, Slot};
 use super::gather::{Geometry, Window};
-use super::requantize::{self, Codes};
+use super::requantize::{self, Codes, Factors};
 use super::residual::Adding;
-use super::weights::{self, Ending, Filter, Form};
+use super::weights::{self, Ending, Filter, Form, Layout};
 use super::{Argument, Kernel};
 use crate::loop_ir::assembly::registers::*;
 use crate::loop_ir::assembly::{Cond, Reg};
@@ -25,11 +25,12 @@ const SUMS: [[Reg; 4]; 2] = [[R4, R5, R6, R7], [R8, R9, R10, R11]];
 ///
 /// Arguments: input, output, scratch, head, weights, and where one is added, the residual.
 pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Option<Kernel> {
-    let packed = weights::stream(filters, ending.shift(), 1)?;
+    let layout = Layout { multiple: 1, span: usize::MAX, pairs: false };
+    let packed = weights::stream(filters, ending.shift(), layout)?;
     let columns = 8 * packed.steps;
     // Steps that share words are one in the innermost loop.
     let (steps, unrolled) = match packed.form {
-        Form::Paired => (packed.steps, UNROLLED),
+        Form::Paired | Form::Apart => (packed.steps, UNROLLED),
         Form::Single => (packed.steps / 2, UNROLLED / 2),
     };
     let mut a = Assembler::default();
@@ -39,7 +40,7 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
          two activations of each pixel, r2 and r3 weights.",
     );
     a.doc(match packed.form {
-        Form::Paired => "Each word of weights is two of two filters.",
+        Form::Paired | Form::Apart => "Each word of weights is two of two filters.",
         Form::Single => "Each word of weights is two pairs of one filter, for two steps.",
     });
     let mut header = Header::default();
@@ -55,6 +56,7 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
     });
     let tail = word((filters.len() - 1) % weights::GROUP + 1);
     let stream_len = word(4 * packed.words.len());
+    let factors = Factors::new(&mut a, &mut header, packed.by, LR);
     let codes = Codes::new(&mut a, &mut header, ending);
     let residual = ending.residual.map(|residual| Adding::new(&mut a, &mut header, residual));
 
@@ -94,7 +96,7 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
     a.ldm(LR, &SUMS[0]);
     a.get(R12, scratch);
     let step = |a: &mut Assembler, first: bool| match packed.form {
-        Form::Paired => paired_step(a, first),
+        Form::Paired | Form::Apart => paired_step(a, first),
         Form::Single => single_steps(a, first),
     };
     step(&mut a, true);
@@ -112,13 +114,16 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
     a.branch(Cond::Ne, steps);
 
     a.comment("from sums to codes");
+    if packed.form == Form::Apart {
+        requantize::load_apart(&mut a, LR, 2);
+    }
     for sums in SUMS {
-        requantize::double(&mut a, packed.form, sums);
+        requantize::double(&mut a, packed.form, &sums);
     }
     // The filters in their order.
     let results = weights::ORDER.map(|i| [SUMS[0][i], SUMS[1][i]]);
-    let sums = [&results[0][..], &results[1], &results[2], &results[3]];
-    codes.group(&mut a, LR, sums);
+    let sums = results.each_ref().map(|sums| &sums[..]);
+    codes.group(&mut a, factors, &sums);
     if let Some(adding) = &residual {
         let partial = filters.len() % weights::GROUP > 0;
         adding.add(&mut a, [out_a, out_b], partial.then_some((stream_end, tail)));

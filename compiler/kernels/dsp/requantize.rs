@@ -1,7 +1,7 @@
 //! From sums to codes, in registers.
 
 use super::assembler::{post, Assembler, Header, Slot};
-use super::weights::{self, Ending};
+use super::weights::{self, Ending, Requantization};
 use crate::loop_ir::assembly::registers::*;
 use crate::loop_ir::assembly::{Address, Operand, Reg, Shift};
 
@@ -105,16 +105,24 @@ impl Codes {
         }
     }
 
-    /// Requantizes a group's sums: for each of the four filters, the registers with its doubled
-    /// sums. `stream` points to the group's factors and moves behind them; `r0` to `r3` are lost.
-    pub fn group(&self, a: &mut Assembler, stream: Reg, sums: [&[Reg]; 4]) {
+    /// Requantizes a group's sums: for each of the filters, the registers with its doubled sums.
+    /// Where factors are in the stream, it points to the group's and moves behind them; `r0` to
+    /// `r3` are lost.
+    pub fn group(&self, a: &mut Assembler, factors: Factors, sums: &[&[Reg]]) {
         for (filter, sums) in sums.iter().enumerate() {
-            if filter == 0 {
-                a.ldm(stream, &[R0, R1, R2]);
-            } else {
-                a.lsr(R2, R2, 8);
-                a.ldr(R0, post(stream, 4));
-                a.ldr(R1, post(stream, 4));
+            match factors {
+                Factors::Stream(stream) if filter == 0 => a.ldm(stream, &[R0, R1, R2]),
+                Factors::Stream(stream) => {
+                    a.lsr(R2, R2, 8);
+                    a.ldr(R0, post(stream, 4));
+                    a.ldr(R1, post(stream, 4));
+                }
+                Factors::Same(slots) if filter == 0 => {
+                    for (reg, slot) in [R0, R1, R2].into_iter().zip(slots) {
+                        a.get(reg, slot);
+                    }
+                }
+                Factors::Same(_) => {}
             }
             for &sum in *sums {
                 self.requantize(a, sum, (R0, R1, R2), R3);
@@ -141,22 +149,63 @@ impl Codes {
     }
 }
 
+/// Where a group's multipliers, offsets and shifts are.
+#[derive(Clone, Copy)]
+pub enum Factors {
+    /// Behind the group's weights, where that register points to.
+    Stream(Reg),
+    /// All filters have the same, in the frame.
+    Same([Slot; 3]),
+}
+
+impl Factors {
+    /// Those of a layer: the same for all its filters, or in the stream at that register.
+    pub fn new(
+        a: &mut Assembler,
+        header: &mut Header,
+        same: Option<Requantization>,
+        stream: Reg,
+    ) -> Factors {
+        match same {
+            Some(by) => Factors::Same(
+                [by.multiplier, by.offset, by.shift].map(|value| header.word(a, value.into())),
+            ),
+            None => Factors::Stream(stream),
+        }
+    }
+}
+
 /// A code in all bytes of a word.
 pub fn in_each_byte(code: i32) -> i64 {
     i32::from_le_bytes([code as u8; 4]).into()
 }
 
-/// The sums of a group's filters, in the order in which kernels hold them: doubled.
-pub fn double(a: &mut Assembler, form: weights::Form, sums: [Reg; 4]) {
-    match form {
-        // `P` and `Q`: the high filter's goes where `P` was.
-        weights::Form::Paired => {
-            for pair in sums.chunks(2) {
-                a.sub(pair[0], pair[0], pair[1]);
-                a.asr(pair[0], pair[0], 7);
-                a.lsl(pair[1], pair[1], 1);
+/// What the sums of a group's high filters start with, where it comes behind the weights, into `r0`
+/// and `r1`; `stream` moves behind them.
+pub fn load_apart(a: &mut Assembler, stream: Reg, pairs: usize) {
+    for reg in [R0, R1].into_iter().take(pairs) {
+        a.ldr(reg, post(stream, 4));
+    }
+}
+
+/// The sums of a group's filters, in the order in which kernels hold them: doubled. What is to be
+/// added to those of high filters is in `r0` and `r1`.
+pub fn double(a: &mut Assembler, form: weights::Form, sums: &[Reg]) {
+    for (pair, apart) in sums.chunks(2).zip([R0, R1]) {
+        let (first, second) = (pair[0], pair[1]);
+        match form {
+            // `P` and `Q`: the high filter's goes where `P` was.
+            weights::Form::Paired => {
+                a.sub(first, first, second);
+                a.asr(first, first, 7);
             }
+            weights::Form::Apart => {
+                a.sub(first, first, second);
+                a.add(first, apart, Operand::Shifted(first, Shift::Asr, 8));
+                a.lsl(first, first, 1);
+            }
+            weights::Form::Single => a.lsl(first, first, 1),
         }
-        weights::Form::Single => sums.into_iter().for_each(|sum| a.lsl(sum, sum, 1)),
+        a.lsl(second, second, 1);
     }
 }

@@ -6,8 +6,9 @@
 //! (P − Q) >> 8`, exact as long as it fits 24 bits. Thus a word unpacked once serves four products,
 //! and int8 weights take no more flash than they do anyway.
 //!
-//! Where sums are larger than that, or weights of −128 leave a halfword, each filter has words of
-//! its own, of two steps' weights.
+//! Where what a high filter's sum starts with is too large for that, it is added behind the
+//! weights; and a kernel may split long sums, so that only their parts need fit. Where weights of
+//! −128 leave a halfword, each filter has words of its own, of two steps' weights.
 
 use crate::kernels::Layer;
 use crate::ops::{Addend, Chain, Multiplier, Stage, Value};
@@ -125,8 +126,13 @@ impl Requantization {
 
 /// The lowest and the highest sum of a filter over activations of int8.
 pub fn range(filter: &Filter) -> (i64, i64) {
-    let bias = i64::from(filter.bias);
-    filter.weights.iter().flatten().fold((bias, bias), |(lo, hi), &w| {
+    let (lo, hi) = reach(&filter.weights);
+    (lo + i64::from(filter.bias), hi + i64::from(filter.bias))
+}
+
+/// The lowest and the highest sum of activations of int8 times weights.
+fn reach(weights: &[[i32; 2]]) -> (i64, i64) {
+    weights.iter().flatten().fold((0, 0), |(lo, hi), &w| {
         let (a, b) = (i64::from(w) * -128, i64::from(w) * 127);
         (lo + a.min(b), hi + a.max(b))
     })
@@ -137,6 +143,8 @@ pub fn range(filter: &Filter) -> (i64, i64) {
 pub enum Form {
     /// Two filters of a step share one.
     Paired,
+    /// The same, and what the high one's sum starts with comes behind the weights.
+    Apart,
     /// Two steps of a filter share one.
     Single,
 }
@@ -150,14 +158,9 @@ fn fits_single(filters: &[Filter]) -> bool {
     })
 }
 
-/// Whether the paired form holds these filters.
-fn fits_paired(filters: &[Filter]) -> bool {
-    let sums = filters.iter().enumerate().all(|(i, filter)| {
-        let bits = if i % 2 == 1 { 23 } else { 30 };
-        let (lo, hi) = range(filter);
-        lo >= -(1 << bits) && hi < 1 << bits
-    });
-    let halfwords = filters.chunks(2).all(|pair| {
+/// Whether words hold the weights of two filters.
+fn fits_words(filters: &[Filter]) -> bool {
+    filters.chunks(2).all(|pair| {
         let Some((low, rest)) = pair.split_first() else { return true };
         let low = low.weights.iter().flatten();
         let high = rest.iter().flat_map(|high| high.weights.iter().flatten());
@@ -165,8 +168,37 @@ fn fits_paired(filters: &[Filter]) -> bool {
         both.all(|(&low, &high)| {
             i8::try_from(low).is_ok() && i16::try_from(256 * high + low).is_ok()
         })
-    });
-    sums && halfwords
+    })
+}
+
+/// Whether a high filter's sum fits.
+fn fits_high((lo, hi): (i64, i64)) -> bool {
+    lo >= -(1 << 23) && hi < 1 << 23
+}
+
+/// The form that holds these filters.
+fn form(filters: &[Filter], span: usize) -> Option<Form> {
+    if !fits_single(filters) {
+        return None;
+    }
+    let mut high = filters.iter().skip(1).step_by(2);
+    let parts = |filter: &Filter| filter.weights.chunks(span).all(|part| fits_high(reach(part)));
+    Some(match fits_words(filters) {
+        false => Form::Single,
+        true if high.clone().all(|filter| fits_high(range(filter))) => Form::Paired,
+        true if high.all(parts) => Form::Apart,
+        true => Form::Single,
+    })
+}
+
+/// How a kernel reads a stream.
+pub struct Layout {
+    /// Steps are filled up with zeros to a multiple of so many.
+    pub multiple: usize,
+    /// High filters' sums of so many steps must fit 24 bits: the kernel splits longer ones.
+    pub span: usize,
+    /// Whether a last group of one or two filters is a single pair.
+    pub pairs: bool,
 }
 
 /// Filters as a stream of words.
@@ -177,65 +209,78 @@ pub struct Stream {
     pub steps: usize,
     /// Group by group: sums to start with, weights step by step, requantization.
     pub words: Vec<i32>,
+    /// How many of the words are groups of two pairs.
+    pub whole: usize,
+    /// The requantization of all filters, where it is the same: then it is not among the words.
+    pub by: Option<Requantization>,
 }
 
 /// The order in which kernels hold the sums of a group's filters.
 pub const ORDER: [usize; GROUP] = [1, 0, 3, 2];
 
-/// The filters as a stream, if some form holds them. Steps are filled up to a multiple of
-/// `multiple`.
+/// The filters as a stream, if some form holds them.
 ///
 /// Where they are paired, 0 and 2 of a group's filters are low, 1 and 3 high.
-pub fn stream(filters: &[Filter], zero_point: i32, multiple: usize) -> Option<Stream> {
-    let (form, multiple) = match fits_paired(filters) {
-        true => (Form::Paired, multiple),
-        false => (Form::Single, multiple.next_multiple_of(2)),
+pub fn stream(filters: &[Filter], zero_point: i32, layout: Layout) -> Option<Stream> {
+    let form = form(filters, layout.span)?;
+    let requantized = |f: &Filter| Requantization::new(f.multiplier, zero_point);
+    let by: Vec<Requantization> = filters.iter().map(requantized).collect::<Option<_>>()?;
+    let same = by.iter().all(|other| *other == by[0]).then_some(by[0]);
+    let multiple = match form {
+        Form::Paired | Form::Apart => layout.multiple,
+        Form::Single => layout.multiple.next_multiple_of(2),
     };
-    let requantized = |f: &Filter| Requantization::new(f.multiplier, zero_point).is_some();
-    if !filters.iter().all(requantized) || form == Form::Single && !fits_single(filters) {
-        return None;
-    }
     let steps = filters[0].weights.len().next_multiple_of(multiple);
     let none = Filter { weights: Vec::new(), bias: 0, multiplier: filters[0].multiplier };
-    let mut words = Vec::new();
-    for group in filters.chunks(GROUP) {
+    let (mut words, mut whole) = (Vec::new(), 0);
+    for (group, by) in filters.chunks(GROUP).zip(by.chunks(GROUP)) {
         let filter = |i: usize| group.get(i).unwrap_or(&none);
         let weights =
             |i: usize, step: usize| filter(i).weights.get(step).copied().unwrap_or([0, 0]);
+        let pairs: &[usize] = if layout.pairs && group.len() <= 2 { &[0] } else { &[0, 2] };
         match form {
-            Form::Paired => {
-                for pair in [0, 2] {
-                    let (low, high) = (filter(pair), filter(pair + 1));
-                    words.push(high.bias.wrapping_shl(8).wrapping_add(low.bias));
-                    words.push(low.bias);
+            Form::Paired | Form::Apart => {
+                for &pair in pairs {
+                    let low = filter(pair).bias;
+                    let high = if form == Form::Paired { filter(pair + 1).bias } else { 0 };
+                    words.push(high.wrapping_shl(8).wrapping_add(low));
+                    words.push(low);
                 }
                 for step in 0..steps {
-                    for pair in [0, 2] {
+                    for &pair in pairs {
                         let (low, high) = (weights(pair, step), weights(pair + 1, step));
                         let half = |k: usize| (256 * high[k] + low[k]) & 0xffff;
                         words.push((half(0) | half(1) << 16) as u32 as i32);
                     }
                 }
+                if form == Form::Apart {
+                    words.extend(pairs.iter().map(|pair| filter(pair + 1).bias));
+                }
             }
             Form::Single => {
-                words.extend(ORDER.map(|i| filter(i).bias));
+                let order = &ORDER[..2 * pairs.len()];
+                words.extend(order.iter().map(|&i| filter(i).bias));
                 for step in (0..steps).step_by(2) {
-                    for i in ORDER {
+                    for &i in order {
                         let ([a, c], [b, d]) = (weights(i, step), weights(i, step + 1));
                         words.push(i32::from_le_bytes([a, b, c, d].map(|weight| weight as u8)));
                     }
                 }
             }
         }
-        let by =
-            |i: usize| Requantization::new(filter(i).multiplier, zero_point).expect("asked before");
-        let shifts = u32::from_le_bytes(std::array::from_fn(|i| by(i).shift as u8));
-        words.extend([by(0).multiplier, by(0).offset, shifts as i32]);
-        for i in 1..GROUP {
-            words.extend([by(i).multiplier, by(i).offset]);
+        if same.is_none() {
+            let by = |i: usize| by.get(i).unwrap_or(&by[0]);
+            let shifts = u32::from_le_bytes(std::array::from_fn(|i| by(i).shift as u8));
+            words.extend([by(0).multiplier, by(0).offset, shifts as i32]);
+            for i in 1..2 * pairs.len() {
+                words.extend([by(i).multiplier, by(i).offset]);
+            }
+        }
+        if pairs.len() == 2 {
+            whole = words.len();
         }
     }
-    Some(Stream { form, steps, words })
+    Some(Stream { form, steps, words, whole, by: same })
 }
 
 /// What kernels do to sums on their way to memory.
