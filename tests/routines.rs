@@ -19,8 +19,9 @@ use tflc::kernels::dsp::{self, Argument, Kernel};
 use tflc::kernels::Layer;
 use tflc::loop_ir::assembly::machine::{self, Contents, Pointer, Prices, Segment};
 use tflc::ops::{
-    Addend, Conv2d, DType, DepthwiseConv2d, Epilogue, FullyConnected, Multiplier, Op, Stage,
-    TensorType, Value, Window,
+    Addend, Concatenation, Conv2d, DType, DepthwiseConv2d, Epilogue, FullyConnected, Multiplier,
+    Op, Pack, Pad, ResizeNearestNeighbor, Stage, StridedRange, StridedSlice, TensorType, Transpose,
+    Value, Window,
 };
 
 /// How many layers are drawn.
@@ -62,6 +63,7 @@ fn all_routines_are_exact() {
             "depthwise_conv_2d_by_four",
             "depthwise_conv_2d_small",
             "fully_connected",
+            "move",
         ] {
             assert!(names.get(name).is_some_and(|&n| n >= 15), "too few of {name}: {names:?}");
         }
@@ -140,7 +142,10 @@ fn run(kernel: &Kernel, operands: &[Value], ty: &TensorType) -> Result<Value, St
 
 /// A random layer: a graph of one node.
 fn layer(rng: &mut Rng) -> Graph {
-    let kind = rng.below(10);
+    let kind = rng.below(12);
+    if kind >= 10 {
+        return moved(rng);
+    }
     let large = rng.chance(15);
     let most = if large { 20 } else { 7 };
     let mut size = |most: i64| rng.range(1, most) as usize;
@@ -204,6 +209,81 @@ fn layer(rng: &mut Rng) -> Graph {
                 .into()
         }
     })
+}
+
+/// A layer that only moves elements.
+fn moved(rng: &mut Rng) -> Graph {
+    let rank = rng.range(1, 5) as usize;
+    let mut left = 6000;
+    let mut size = |most: i64| {
+        let size = rng.range(1, most.min(left));
+        left /= size;
+        size as usize
+    };
+    let shape: Vec<usize> = (0..rank).map(|i| size([12, 90, 40, 9, 300][i])).collect();
+    let kind = rng.below(if rank == 4 { 6 } else { 5 });
+    let axis = rng.below(rank);
+    let operands = if matches!(kind, 0 | 1) { rng.range(1, 5) as usize } else { 1 };
+    let mut shapes = vec![shape.clone(); operands];
+    let op: Op = match kind {
+        0 => {
+            shapes.iter_mut().for_each(|shape| shape[axis] = rng.range(1, 20) as usize);
+            Concatenation { axis }.into()
+        }
+        1 => Pack { axis }.into(),
+        2 => {
+            let mut side = || if rng.chance(50) { 0 } else { rng.range(0, 3) as usize };
+            let padding = (0..rank).map(|_| [side(), side()]).collect();
+            Pad { padding, value: rng.range(-128, 127) as i32 }.into()
+        }
+        3 => {
+            let mut axes: Vec<usize> = (0..rank).collect();
+            let permutation = (0..rank).map(|_| axes.remove(rng.below(axes.len()))).collect();
+            Transpose { permutation }.into()
+        }
+        4 => {
+            let range = |&size: &usize| {
+                if rng.chance(40) {
+                    return StridedRange { begin: 0, stride: 1, length: size };
+                }
+                let length = rng.range(1, size as i64) as usize;
+                let stride = rng.range(1, ((size - 1) / length).max(1) as i64) as usize;
+                let begin = rng.below(size - (length - 1) * stride);
+                match rng.chance(30) {
+                    true => StridedRange {
+                        begin: begin + (length - 1) * stride,
+                        stride: -(stride as isize),
+                        length,
+                    },
+                    false => StridedRange { begin, stride: stride as isize, length },
+                }
+            };
+            let ranges: Vec<StridedRange> = shape.iter().map(range).collect();
+            let shape = ranges.iter().map(|range| range.length).collect();
+            StridedSlice { ranges, shape }.into()
+        }
+        _ => {
+            let mut places = |size: usize| {
+                let by = rng.range(1, 3) as usize;
+                (0..size * by).map(|to| to / by).collect()
+            };
+            let (rows, columns) = (places(shape[1]), places(shape[2]));
+            ResizeNearestNeighbor { rows, columns }.into()
+        }
+    };
+    let types: Vec<TensorType> =
+        shapes.into_iter().map(|shape| TensorType::new(DType::I8, shape)).collect();
+    let result = op.infer(&types.iter().collect::<Vec<_>>()).expect("they fit").remove(0);
+    let mut graph = Graph::default();
+    let mut tensor = |ty: TensorType| {
+        let name = ty.to_string();
+        graph.tensors.push(Tensor { name, ty, quantization: None, constant: None, origin: None })
+    };
+    let inputs: Vec<TensorId> = types.into_iter().map(&mut tensor).collect();
+    let outputs = vec![tensor(result)];
+    (graph.inputs, graph.outputs) = (inputs.clone(), outputs.clone());
+    graph.nodes.push(Node { op, inputs, outputs, origin: Vec::new() });
+    graph
 }
 
 fn dense(rng: &mut Rng, batches: usize, depth: usize, units: usize) -> Graph {

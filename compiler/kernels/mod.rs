@@ -4,6 +4,7 @@
 //! knows a kernel.
 
 pub mod dsp;
+mod moves;
 pub mod portable;
 
 use crate::ir::{Graph, Node};

@@ -185,6 +185,17 @@ impl Assembler {
         self.push(Inst::Pkhtb(d, top, bottom, 16));
     }
 
+    /// Subtracts int8 side by side; those that don't get negative are what [`Self::sel`] takes of
+    /// the first register.
+    pub fn compare8(&mut self, d: Reg, n: Reg, m: Reg) {
+        self.push(Inst::Parallel { op: Parallel::Ssub8, d, n, m });
+    }
+
+    /// Bytes of the first or of the second register, by the last comparison.
+    pub fn sel(&mut self, d: Reg, n: Reg, m: Reg) {
+        self.push(Inst::Parallel { op: Parallel::Sel, d, n, m });
+    }
+
     /// Halfwords added side by side.
     pub fn sadd16(&mut self, d: Reg, n: Reg, m: Reg) {
         self.push(Inst::Parallel { op: Parallel::Sadd16, d, n, m });
@@ -217,14 +228,14 @@ impl Assembler {
 
     /// The higher one of two int8, byte by byte, signs among them; `temp` is lost.
     pub fn max8(&mut self, d: Reg, bound: Reg, temp: Reg) {
-        self.push(Inst::Parallel { op: Parallel::Ssub8, d: temp, n: d, m: bound });
-        self.push(Inst::Parallel { op: Parallel::Sel, d, n: d, m: bound });
+        self.compare8(temp, d, bound);
+        self.sel(d, d, bound);
     }
 
     /// The lower one of two int8, byte by byte, signs among them; `temp` is lost.
     pub fn min8(&mut self, d: Reg, bound: Reg, temp: Reg) {
-        self.push(Inst::Parallel { op: Parallel::Ssub8, d: temp, n: bound, m: d });
-        self.push(Inst::Parallel { op: Parallel::Sel, d, n: d, m: bound });
+        self.compare8(temp, bound, d);
+        self.sel(d, d, bound);
     }
 
     /// Loads a word.
@@ -240,6 +251,16 @@ impl Assembler {
     /// Loads a uint8.
     pub fn ldrb(&mut self, t: Reg, at: Address) {
         self.push(Inst::Load(Width::Byte, t, at));
+    }
+
+    /// Loads an element.
+    pub fn load(&mut self, width: Width, t: Reg, at: Address) {
+        self.push(Inst::Load(width, t, at));
+    }
+
+    /// Stores an element.
+    pub fn store(&mut self, width: Width, t: Reg, at: Address) {
+        self.push(Inst::Store(width, t, at));
     }
 
     /// Stores a word.

@@ -7,6 +7,7 @@
 mod assembler;
 mod binary;
 mod conv_2d;
+mod copy;
 mod depthwise_conv_2d;
 mod depthwise_small;
 mod elementwise;
@@ -19,13 +20,14 @@ mod residual;
 mod weights;
 mod winograd;
 
-use super::{Binding, Layer, Lowering};
+use super::{moves, Binding, Layer, Lowering};
 use crate::loop_ir::assembly::machine::{self, Contents, Cost, Pointer, Prices, Segment};
 use crate::loop_ir::assembly::Routine;
 use crate::loop_ir::Access;
 use crate::ops::{Conv2d, DepthwiseConv2d, Epilogue, FullyConnected, Op, Window};
 use crate::target::Cycles;
 use gather::Geometry;
+use std::iter;
 use weights::Ending;
 
 /// A layer's routine, and the constants that describe the layer to it.
@@ -81,10 +83,11 @@ pub fn kernels(layer: Layer) -> Vec<Kernel> {
         Op::MaxPool2d(op) => pool_2d::max(layer, op),
         Op::Mean(op) => pool_2d::mean(layer, op),
         Op::Mul(op) => binary::mul(layer, op).map(|kernel| vec![kernel]),
-        op => op
-            .stages()
-            .and_then(|stages| elementwise::kernel(layer, &stages))
-            .map(|kernel| vec![kernel]),
+        op => match op.stages() {
+            Some(stages) => elementwise::kernel(layer, &stages),
+            None => moves::moves(layer).and_then(|moves| copy::kernel(layer, &moves)),
+        }
+        .map(|kernel| vec![kernel]),
     };
     kernels.unwrap_or_default()
 }
@@ -95,11 +98,11 @@ impl Kernel {
         let mut lowering = Lowering::new(layer);
         lowering.name = self.name.into();
         let tensor = &layer.graph.tensors[layer.node.outputs[0]].name;
-        let mut names = ["input", "other"].into_iter();
+        let mut names = iter::once("input").chain(iter::repeat("other"));
         for &arg in &self.args {
             match arg {
                 Argument::Operand(i) => {
-                    let name = names.next().expect("two operands at most");
+                    let name = names.next().expect("endless");
                     lowering.place(name, Binding::Operand(i), layer.input(i), Access::Read);
                 }
                 Argument::Result => {

@@ -16,7 +16,7 @@ mod softmax;
 mod weights;
 mod window;
 
-use super::{Layer, Lowering};
+use super::{moves, Layer, Lowering};
 use crate::ops::{Op, Operator};
 use crate::target::{Loops, Target};
 
@@ -40,10 +40,13 @@ pub fn lower(layer: Layer, form: Form) -> Lowering {
     let mut lowering = Lowering::new(layer);
     lowering.form = form;
     let l = &mut lowering;
+    if let Some(moves) = moves::moves(layer) {
+        copy::lower(l, moves);
+        return lowering;
+    }
     match &layer.node.op {
         Op::Add(op) => binary::lower_add(l, op),
         Op::AveragePool2d(op) => pool_2d::lower_average(l, op),
-        Op::Concatenation(op) => copy::lower_concatenation(l, op),
         Op::Conv2d(op) => conv_2d::lower(l, op),
         Op::DepthwiseConv2d(op) => depthwise_conv_2d::lower(l, op),
         Op::Dequantize(op) => elementwise::lower_dequantize(l, op),
@@ -51,17 +54,12 @@ pub fn lower(layer: Layer, form: Form) -> Lowering {
         Op::MaxPool2d(op) => pool_2d::lower_max(l, op),
         Op::Mean(op) => mean::lower(l, op),
         Op::Mul(op) => binary::lower_mul(l, op),
-        Op::Pack(op) => copy::lower_pack(l, op),
-        Op::Pad(op) => copy::lower_pad(l, op),
         Op::PooledSums(op) => pooled_sums::lower(l, op),
         Op::Quantize(op) if op.stages().is_none() => elementwise::lower_quantize(l, op),
-        Op::Reshape(_) => copy::lower_reshape(l),
         Op::ResizeNearestNeighbor(op) => copy::lower_resize_nearest_neighbor(l, op),
         Op::Shape(_) => unreachable!("shapes are constants"),
         Op::Softmax(op) => softmax::lower(l, op),
-        Op::StridedSlice(op) => copy::lower_strided_slice(l, op),
         Op::SumPixels(_) => pooled_sums::lower_sums(l),
-        Op::Transpose(op) => copy::lower_transpose(l, op),
         op => elementwise::lower_stages(l, op.stages().expect("the others map codes")),
     }
     lowering
