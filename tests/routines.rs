@@ -57,6 +57,7 @@ fn all_routines_are_exact() {
     if count >= 500 {
         for name in [
             "conv_2d",
+            "conv_2d_narrow",
             "conv_2d_winograd_2x2",
             "conv_2d_winograd_4x4",
             "depthwise_conv_2d",

@@ -11,15 +11,15 @@ pub fn run(graph: &mut Graph, target: &Target) {
     let mut i = 0;
     while i < graph.nodes.len() {
         let node = &graph.nodes[i];
+        // Nodes of one result must be equal; others may differ in what is behind their accumulators.
+        let whole = node.op.epilogue().is_none() || super::single_results(target);
         // A model output keeps a tensor of its own name and quantization.
-        let single = super::single_results(target);
-        let whole = node.op.epilogue().is_none() || single;
         let is_output = node.outputs.iter().any(|id| graph.outputs.contains(id));
         let first = match whole && is_output {
             true => None,
             false => (0..i).find(|&j| {
                 let other = &graph.nodes[j];
-                same(graph, other, node) && (!single || other.op == node.op)
+                same(graph, other, node) && (!whole || other.op == node.op)
             }),
         };
         match first {

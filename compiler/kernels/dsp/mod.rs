@@ -7,6 +7,7 @@
 mod assembler;
 mod binary;
 mod conv_2d;
+mod conv_2d_narrow;
 mod copy;
 mod depthwise_conv_2d;
 mod depthwise_small;
@@ -343,6 +344,7 @@ fn convolution(
         });
     kernels.extend(winograd::kernels(&geometry, &filters, ending));
     kernels.extend(conv_2d::kernel(&geometry, &filters, ending));
+    kernels.extend(conv_2d_narrow::kernel(&geometry, &filters, ending));
     Some(each_image(kernels, layer, geometry.images))
 }
 
