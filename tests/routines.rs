@@ -146,7 +146,9 @@ fn layer(rng: &mut Rng) -> Graph {
         (size(most), size(most), size(if large { 34 } else { 9 }));
     let mut filters = size(if large { 18 } else { 9 });
     if kind == 9 {
-        return dense(rng, rows, channels * columns, filters);
+        // Some are so deep that sums leave 24 bits.
+        let deeper = if rng.chance(10) { 16 } else { 1 };
+        return dense(rng, rows, channels * columns * deeper, filters);
     }
     let depthwise = kind >= 6;
     let mut taps = match rng.below(4) {

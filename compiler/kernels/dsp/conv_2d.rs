@@ -25,8 +25,8 @@ const SUMS: [[Reg; 4]; 2] = [[R4, R5, R6, R7], [R8, R9, R10, R11]];
 ///
 /// Arguments: input, output, scratch, head, weights, and where one is added, the residual.
 pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Option<Kernel> {
-    let layout = Layout { multiple: 1, span: usize::MAX, pairs: false };
-    let packed = weights::stream(filters, ending.shift(), layout)?;
+    let layout = Layout::fours(1, filters.len());
+    let packed = weights::stream(filters, ending.shift(), &layout)?;
     let columns = 8 * packed.steps;
     // Steps that share words are one in the innermost loop.
     let (steps, unrolled) = match packed.form {
