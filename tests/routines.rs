@@ -209,10 +209,10 @@ fn layer(rng: &mut Rng) -> Graph {
 fn dense(rng: &mut Rng, batches: usize, depth: usize, units: usize) -> Graph {
     let batches = if rng.chance(50) { 1 } else { batches };
     let input_zero_point = rng.range(-128, 127) as i32;
+    let weights_zero_point = if rng.chance(15) { rng.range(-128, 127) as i32 } else { 0 };
     let shape = [units, depth];
     build(rng, &[batches, depth], &shape, units, depth, &[batches, units], |epilogue| {
-        FullyConnected { input_zero_point, weights_zero_point: 0, keep_dims: false, epilogue }
-            .into()
+        FullyConnected { input_zero_point, weights_zero_point, keep_dims: false, epilogue }.into()
     })
 }
 

@@ -1,9 +1,10 @@
 //! One row of activations times a matrix: eight rows of the matrix at a time, then four, then two.
 //!
 //! A step is four activations with all rows at work. With eight rows, it is 32 products in 10 loads,
-//! 8 unpackings and 16 SMLAD; with four, 16 products in 6 loads, 4 unpackings and 8 SMLAD, or 8
-//! unpackings where rows have words of their own: then there are no eight. The activations are
-//! widened once, into scratch memory; or, for few rows or little memory, anew for each group.
+//! 8 unpackings and 16 SMLAD; with four, 16 products in 6 loads, 4 unpackings and 8 SMLAD. Where rows
+//! have words of their own, there are no eight: four take 8 unpackings; or none, but 10 loads, where
+//! weights are int16. The activations are widened once, into scratch memory; or, for few rows or
+//! little memory, anew for each group.
 //!
 //! Long sums are taken in parts: what the high rows' come to is put aside behind each.
 
@@ -46,11 +47,11 @@ fn kernel(depth: usize, rows: &[Filter], ending: &Ending, widened: bool) -> Opti
         let mut groups = vec![4; eights];
         groups.resize(eights + fours, 2);
         groups.extend(pairs.then_some(1));
-        let layout = Layout { multiple: 2, span, groups };
+        let layout = Layout { multiple: 2, span, wide: true, groups };
         weights::stream(rows, ending.shift(), &layout).map(|stream| (stream, eights, fours))
     };
     let (packed, eights, fours) = match stream(rows.len() / 8)? {
-        (packed, ..) if packed.form == Form::Single => stream(0)?,
+        (packed, ..) if matches!(packed.form, Form::Single | Form::Wide) => stream(0)?,
         found => found,
     };
     let tail = rows.len() % weights::GROUP;
@@ -68,6 +69,7 @@ fn kernel(depth: usize, rows: &[Filter], ending: &Ending, widened: bool) -> Opti
     a.doc(match packed.form {
         Form::Paired | Form::Apart => "Each word of weights is two of two rows.",
         Form::Single => "Each word of weights is four of a row.",
+        Form::Wide => "Each word of weights is two of a row.",
     });
     let mut header = Header::default();
     let run = widened.then(|| Run::new(&mut a, &mut header, depth, 1));
@@ -285,22 +287,33 @@ impl Group {
             a.ldr(R0, post(R12, 4));
         }
         let weights = &[R2, R3, R8, R9][..sums.len()];
-        let bytes = 4 * weights.len() as i32;
-        for (i, &reg) in weights.iter().enumerate() {
-            a.ldr(reg, if i == 0 { post(LR, bytes) } else { behind(LR, 4 * i as i32 - bytes) });
-        }
+        load(a, weights);
         if !self.widened {
             a.sxtb16_ror8(R1, R0);
             a.sxtb16(R0, R0);
         }
-        if self.form == Form::Single {
-            for (&sum, &weights) in sums.iter().zip(weights) {
-                a.sxtb16(R11, weights);
-                a.sxtb16_ror8(weights, weights);
-                a.smlad(sum, R0, R11, sum);
-                a.smlad(sum, R1, weights, sum);
+        match self.form {
+            Form::Single => {
+                for (&sum, &weights) in sums.iter().zip(weights) {
+                    a.sxtb16(R11, weights);
+                    a.sxtb16_ror8(weights, weights);
+                    a.smlad(sum, R0, R11, sum);
+                    a.smlad(sum, R1, weights, sum);
+                }
+                return;
             }
-            return;
+            Form::Wide => {
+                for x in [R0, R1] {
+                    if x == R1 {
+                        load(a, weights);
+                    }
+                    for (&sum, &weights) in sums.iter().zip(weights) {
+                        a.smlad(sum, x, weights, sum);
+                    }
+                }
+                return;
+            }
+            Form::Paired | Form::Apart => {}
         }
         for (x, weights) in [R0, R1].into_iter().zip(weights.chunks(sums.len() / 2)) {
             for (pair, &reg) in sums.chunks(2).zip(weights) {
@@ -325,7 +338,11 @@ fn products(a: &mut Assembler, x: Reg, weights: &[(usize, Reg)]) {
 
 /// Loads words of weights behind each other.
 fn load(a: &mut Assembler, regs: &[Reg]) {
-    regs.iter().for_each(|&reg| a.ldr(reg, post(LR, 4)));
+    let bytes = 4 * regs.len() as i32;
+    a.ldr(regs[0], post(LR, bytes));
+    for (i, &reg) in regs.iter().enumerate().skip(1) {
+        a.ldr(reg, behind(LR, 4 * i as i32 - bytes));
+    }
 }
 
 /// Four widened activations with eight rows. Loads stand together, where they are cheap.

@@ -207,7 +207,7 @@ pub fn double(a: &mut Assembler, form: weights::Form, sums: &[Reg]) {
                 a.add(first, apart, Operand::Shifted(first, Shift::Asr, 8));
                 a.lsl(first, first, 1);
             }
-            weights::Form::Single => a.lsl(first, first, 1),
+            weights::Form::Single | weights::Form::Wide => a.lsl(first, first, 1),
         }
         a.lsl(second, second, 1);
     }

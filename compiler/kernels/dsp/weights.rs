@@ -147,15 +147,19 @@ pub enum Form {
     Apart,
     /// Two steps of a filter share one.
     Single,
+    /// A step of a filter has one: weights are int16.
+    Wide,
 }
 
-/// Whether sums and their doubles fit 32 bits, and words the weights.
-fn fits_single(filters: &[Filter]) -> bool {
-    filters.iter().all(|filter| {
-        let (lo, hi) = range(filter);
-        let mut weights = filter.weights.iter().flatten();
-        lo >= -(1 << 30) && hi < 1 << 30 && weights.all(|&weight| i8::try_from(weight).is_ok())
-    })
+/// Whether sums and their doubles fit 32 bits.
+fn fits_sums(filters: &[Filter]) -> bool {
+    filters.iter().map(range).all(|(lo, hi)| lo >= -(1 << 30) && hi < 1 << 30)
+}
+
+/// Whether all weights are of a type.
+fn are<T: TryFrom<i32>>(filters: &[Filter]) -> bool {
+    let mut weights = filters.iter().flat_map(|filter| filter.weights.iter().flatten());
+    weights.all(|&weight| T::try_from(weight).is_ok())
 }
 
 /// Whether words hold the weights of two filters.
@@ -187,8 +191,11 @@ pub fn fits_parts(filters: &[Filter], multiple: usize, span: usize) -> bool {
 
 /// The form that holds these filters.
 fn form(filters: &[Filter], layout: &Layout) -> Option<Form> {
-    if !fits_single(filters) {
+    if !fits_sums(filters) {
         return None;
+    }
+    if !are::<i8>(filters) {
+        return (layout.wide && are::<i16>(filters)).then_some(Form::Wide);
     }
     let mut high = filters.iter().skip(1).step_by(2);
     Some(match fits_words(filters) {
@@ -206,6 +213,8 @@ pub struct Layout {
     /// High filters' sums of so many steps must fit 24 bits: the kernel takes longer ones in parts,
     /// the first of which is what is left.
     pub span: usize,
+    /// Whether the kernel has a form for int16 weights.
+    pub wide: bool,
     /// How many pairs of filters each group has.
     pub groups: Vec<usize>,
 }
@@ -213,7 +222,8 @@ pub struct Layout {
 impl Layout {
     /// Groups of two pairs.
     pub fn fours(multiple: usize, filters: usize) -> Layout {
-        Layout { multiple, span: usize::MAX, groups: vec![2; filters.div_ceil(GROUP)] }
+        let groups = vec![2; filters.div_ceil(GROUP)];
+        Layout { multiple, span: usize::MAX, wide: false, groups }
     }
 }
 
@@ -243,7 +253,7 @@ pub fn stream(filters: &[Filter], zero_point: i32, layout: &Layout) -> Option<St
     let by: Vec<Requantization> = filters.iter().map(requantized).collect::<Option<_>>()?;
     let same = by.iter().all(|other| *other == by[0]).then_some(by[0]);
     let multiple = match form {
-        Form::Paired | Form::Apart => layout.multiple,
+        Form::Paired | Form::Apart | Form::Wide => layout.multiple,
         Form::Single => layout.multiple.next_multiple_of(2),
     };
     let steps = filters[0].weights.len().next_multiple_of(multiple);
@@ -255,6 +265,8 @@ pub fn stream(filters: &[Filter], zero_point: i32, layout: &Layout) -> Option<St
         let weights =
             |i: usize, step: usize| filter(i).weights.get(step).copied().unwrap_or([0, 0]);
         let low = || (0..count).step_by(2);
+        let order = || low().flat_map(|pair| [pair + 1, pair]);
+        let halfwords = |[a, b]: [i32; 2]| a & 0xffff | b << 16;
         match form {
             Form::Paired | Form::Apart => {
                 for pair in low() {
@@ -266,8 +278,7 @@ pub fn stream(filters: &[Filter], zero_point: i32, layout: &Layout) -> Option<St
                 for step in 0..steps {
                     for pair in low() {
                         let (low, high) = (weights(pair, step), weights(pair + 1, step));
-                        let half = |k: usize| (256 * high[k] + low[k]) & 0xffff;
-                        words.push((half(0) | half(1) << 16) as u32 as i32);
+                        words.push(halfwords([0, 1].map(|k| 256 * high[k] + low[k])));
                     }
                 }
                 if form == Form::Apart {
@@ -275,13 +286,18 @@ pub fn stream(filters: &[Filter], zero_point: i32, layout: &Layout) -> Option<St
                 }
             }
             Form::Single => {
-                let order = || low().flat_map(|pair| [pair + 1, pair]);
                 words.extend(order().map(|i| filter(i).bias));
                 for step in (0..steps).step_by(2) {
                     for i in order() {
                         let ([a, c], [b, d]) = (weights(i, step), weights(i, step + 1));
                         words.push(i32::from_le_bytes([a, b, c, d].map(|weight| weight as u8)));
                     }
+                }
+            }
+            Form::Wide => {
+                words.extend(order().map(|i| filter(i).bias));
+                for step in 0..steps {
+                    words.extend(order().map(|i| halfwords(weights(i, step))));
                 }
             }
         }
