@@ -154,7 +154,9 @@ fn layer(rng: &mut Rng) -> Graph {
         (size(most), size(most), size(if large { 34 } else { 9 }));
     let mut filters = size(if large { 18 } else { 9 });
     if kind == 9 {
-        return dense(rng, rows, channels * columns, filters);
+        // Some are so deep that sums leave 24 bits.
+        let deeper = if rng.chance(10) { 16 } else { 1 };
+        return dense(rng, rows, channels * columns * deeper, filters);
     }
     let depthwise = kind >= 6;
     let mut taps = match rng.below(4) {
@@ -290,10 +292,10 @@ fn moved(rng: &mut Rng) -> Graph {
 fn dense(rng: &mut Rng, batches: usize, depth: usize, units: usize) -> Graph {
     let batches = if rng.chance(50) { 1 } else { batches };
     let input_zero_point = rng.range(-128, 127) as i32;
+    let weights_zero_point = if rng.chance(15) { rng.range(-128, 127) as i32 } else { 0 };
     let shape = [units, depth];
     build(rng, &[batches, depth], &shape, units, depth, &[batches, units], |epilogue| {
-        FullyConnected { input_zero_point, weights_zero_point: 0, keep_dims: false, epilogue }
-            .into()
+        FullyConnected { input_zero_point, weights_zero_point, keep_dims: false, epilogue }.into()
     })
 }
 

@@ -25,13 +25,13 @@ const SUMS: [[Reg; 4]; 2] = [[R4, R5, R6, R7], [R8, R9, R10, R11]];
 ///
 /// Arguments: input, output, scratch, head, weights, and where one is added, the residual.
 pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Option<Kernel> {
-    let layout = Layout { multiple: 1, span: usize::MAX, pairs: false };
-    let packed = weights::stream(filters, ending.shift(), layout)?;
+    let layout = Layout::fours(1, filters.len());
+    let packed = weights::stream(filters, ending.shift(), &layout)?;
     let columns = 8 * packed.steps;
     // Steps that share words are one in the innermost loop.
     let (steps, unrolled) = match packed.form {
         Form::Paired | Form::Apart => (packed.steps, UNROLLED),
-        Form::Single => (packed.steps / 2, UNROLLED / 2),
+        Form::Single | Form::Wide => (packed.steps / 2, UNROLLED / 2),
     };
     let mut a = Assembler::default();
     a.doc(
@@ -41,7 +41,9 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
     );
     a.doc(match packed.form {
         Form::Paired | Form::Apart => "Each word of weights is two of two filters.",
-        Form::Single => "Each word of weights is two pairs of one filter, for two steps.",
+        Form::Single | Form::Wide => {
+            "Each word of weights is two pairs of one filter, for two steps."
+        }
     });
     let mut header = Header::default();
     let mut window = Window::new(&mut a, &mut header, geometry, columns);
@@ -97,7 +99,7 @@ pub fn kernel(geometry: &Geometry, filters: &[Filter], ending: &Ending) -> Optio
     a.get(R12, scratch);
     let step = |a: &mut Assembler, first: bool| match packed.form {
         Form::Paired | Form::Apart => paired_step(a, first),
-        Form::Single => single_steps(a, first),
+        Form::Single | Form::Wide => single_steps(a, first),
     };
     step(&mut a, true);
     a.get(R0, entry);

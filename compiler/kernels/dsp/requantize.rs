@@ -180,18 +180,21 @@ pub fn in_each_byte(code: i32) -> i64 {
     i32::from_le_bytes([code as u8; 4]).into()
 }
 
-/// What the sums of a group's high filters start with, where it comes behind the weights, into `r0`
-/// and `r1`; `stream` moves behind them.
+/// Where what is to be added to the sums of a group's high filters is.
+pub const APART: [Reg; 4] = [R0, R1, R2, R3];
+
+/// What the sums of a group's high filters start with, where it comes behind the weights; `stream`
+/// moves behind it.
 pub fn load_apart(a: &mut Assembler, stream: Reg, pairs: usize) {
-    for reg in [R0, R1].into_iter().take(pairs) {
+    for &reg in &APART[..pairs] {
         a.ldr(reg, post(stream, 4));
     }
 }
 
 /// The sums of a group's filters, in the order in which kernels hold them: doubled. What is to be
-/// added to those of high filters is in `r0` and `r1`.
+/// added to those of high filters is in `APART`.
 pub fn double(a: &mut Assembler, form: weights::Form, sums: &[Reg]) {
-    for (pair, apart) in sums.chunks(2).zip([R0, R1]) {
+    for (pair, apart) in sums.chunks(2).zip(APART) {
         let (first, second) = (pair[0], pair[1]);
         match form {
             // `P` and `Q`: the high filter's goes where `P` was.
@@ -204,7 +207,7 @@ pub fn double(a: &mut Assembler, form: weights::Form, sums: &[Reg]) {
                 a.add(first, apart, Operand::Shifted(first, Shift::Asr, 8));
                 a.lsl(first, first, 1);
             }
-            weights::Form::Single => a.lsl(first, first, 1),
+            weights::Form::Single | weights::Form::Wide => a.lsl(first, first, 1),
         }
         a.lsl(second, second, 1);
     }

@@ -147,15 +147,19 @@ pub enum Form {
     Apart,
     /// Two steps of a filter share one.
     Single,
+    /// A step of a filter has one: weights are int16.
+    Wide,
 }
 
-/// Whether sums and their doubles fit 32 bits, and words the weights.
-fn fits_single(filters: &[Filter]) -> bool {
-    filters.iter().all(|filter| {
-        let (lo, hi) = range(filter);
-        let mut weights = filter.weights.iter().flatten();
-        lo >= -(1 << 30) && hi < 1 << 30 && weights.all(|&weight| i8::try_from(weight).is_ok())
-    })
+/// Whether sums and their doubles fit 32 bits.
+fn fits_sums(filters: &[Filter]) -> bool {
+    filters.iter().map(range).all(|(lo, hi)| lo >= -(1 << 30) && hi < 1 << 30)
+}
+
+/// Whether all weights are of a type.
+fn are<T: TryFrom<i32>>(filters: &[Filter]) -> bool {
+    let mut weights = filters.iter().flat_map(|filter| filter.weights.iter().flatten());
+    weights.all(|&weight| T::try_from(weight).is_ok())
 }
 
 /// Whether words hold the weights of two filters.
@@ -176,17 +180,28 @@ fn fits_high((lo, hi): (i64, i64)) -> bool {
     lo >= -(1 << 23) && hi < 1 << 23
 }
 
+/// Whether high filters' sums of each part fit.
+pub fn fits_parts(filters: &[Filter], multiple: usize, span: usize) -> bool {
+    filters.iter().skip(1).step_by(2).all(|filter| {
+        let first = filter.weights.len().next_multiple_of(multiple) % span;
+        let (first, rest) = filter.weights.split_at(first.min(filter.weights.len()));
+        fits_high(reach(first)) && rest.chunks(span).all(|part| fits_high(reach(part)))
+    })
+}
+
 /// The form that holds these filters.
-fn form(filters: &[Filter], span: usize) -> Option<Form> {
-    if !fits_single(filters) {
+fn form(filters: &[Filter], layout: &Layout) -> Option<Form> {
+    if !fits_sums(filters) {
         return None;
     }
+    if !are::<i8>(filters) {
+        return (layout.wide && are::<i16>(filters)).then_some(Form::Wide);
+    }
     let mut high = filters.iter().skip(1).step_by(2);
-    let parts = |filter: &Filter| filter.weights.chunks(span).all(|part| fits_high(reach(part)));
     Some(match fits_words(filters) {
         false => Form::Single,
-        true if high.clone().all(|filter| fits_high(range(filter))) => Form::Paired,
-        true if high.all(parts) => Form::Apart,
+        true if high.all(|filter| fits_high(range(filter))) => Form::Paired,
+        true if fits_parts(filters, layout.multiple, layout.span) => Form::Apart,
         true => Form::Single,
     })
 }
@@ -195,10 +210,21 @@ fn form(filters: &[Filter], span: usize) -> Option<Form> {
 pub struct Layout {
     /// Steps are filled up with zeros to a multiple of so many.
     pub multiple: usize,
-    /// High filters' sums of so many steps must fit 24 bits: the kernel splits longer ones.
+    /// High filters' sums of so many steps must fit 24 bits: the kernel takes longer ones in parts,
+    /// the first of which is what is left.
     pub span: usize,
-    /// Whether a last group of one or two filters is a single pair.
-    pub pairs: bool,
+    /// Whether the kernel has a form for int16 weights.
+    pub wide: bool,
+    /// How many pairs of filters each group has.
+    pub groups: Vec<usize>,
+}
+
+impl Layout {
+    /// Groups of two pairs.
+    pub fn fours(multiple: usize, filters: usize) -> Layout {
+        let groups = vec![2; filters.div_ceil(GROUP)];
+        Layout { multiple, span: usize::MAX, wide: false, groups }
+    }
 }
 
 /// Filters as a stream of words.
@@ -209,8 +235,8 @@ pub struct Stream {
     pub steps: usize,
     /// Group by group: sums to start with, weights step by step, requantization.
     pub words: Vec<i32>,
-    /// How many of the words are groups of two pairs.
-    pub whole: usize,
+    /// Where each group ends.
+    pub ends: Vec<usize>,
     /// The requantization of all filters, where it is the same: then it is not among the words.
     pub by: Option<Requantization>,
 }
@@ -220,67 +246,75 @@ pub const ORDER: [usize; GROUP] = [1, 0, 3, 2];
 
 /// The filters as a stream, if some form holds them.
 ///
-/// Where they are paired, 0 and 2 of a group's filters are low, 1 and 3 high.
-pub fn stream(filters: &[Filter], zero_point: i32, layout: Layout) -> Option<Stream> {
-    let form = form(filters, layout.span)?;
+/// Where they are paired, the even ones of a group's filters are low, the odd ones high.
+pub fn stream(filters: &[Filter], zero_point: i32, layout: &Layout) -> Option<Stream> {
+    let form = form(filters, layout)?;
     let requantized = |f: &Filter| Requantization::new(f.multiplier, zero_point);
     let by: Vec<Requantization> = filters.iter().map(requantized).collect::<Option<_>>()?;
     let same = by.iter().all(|other| *other == by[0]).then_some(by[0]);
     let multiple = match form {
-        Form::Paired | Form::Apart => layout.multiple,
+        Form::Paired | Form::Apart | Form::Wide => layout.multiple,
         Form::Single => layout.multiple.next_multiple_of(2),
     };
     let steps = filters[0].weights.len().next_multiple_of(multiple);
     let none = Filter { weights: Vec::new(), bias: 0, multiplier: filters[0].multiplier };
-    let (mut words, mut whole) = (Vec::new(), 0);
-    for (group, by) in filters.chunks(GROUP).zip(by.chunks(GROUP)) {
-        let filter = |i: usize| group.get(i).unwrap_or(&none);
+    let (mut words, mut ends, mut start) = (Vec::new(), Vec::new(), 0);
+    for &pairs in &layout.groups {
+        let count = 2 * pairs;
+        let filter = |i: usize| filters.get(start + i).unwrap_or(&none);
         let weights =
             |i: usize, step: usize| filter(i).weights.get(step).copied().unwrap_or([0, 0]);
-        let pairs: &[usize] = if layout.pairs && group.len() <= 2 { &[0] } else { &[0, 2] };
+        let low = || (0..count).step_by(2);
+        let order = || low().flat_map(|pair| [pair + 1, pair]);
+        let halfwords = |[a, b]: [i32; 2]| a & 0xffff | b << 16;
         match form {
             Form::Paired | Form::Apart => {
-                for &pair in pairs {
+                for pair in low() {
                     let low = filter(pair).bias;
                     let high = if form == Form::Paired { filter(pair + 1).bias } else { 0 };
                     words.push(high.wrapping_shl(8).wrapping_add(low));
                     words.push(low);
                 }
                 for step in 0..steps {
-                    for &pair in pairs {
+                    for pair in low() {
                         let (low, high) = (weights(pair, step), weights(pair + 1, step));
-                        let half = |k: usize| (256 * high[k] + low[k]) & 0xffff;
-                        words.push((half(0) | half(1) << 16) as u32 as i32);
+                        words.push(halfwords([0, 1].map(|k| 256 * high[k] + low[k])));
                     }
                 }
                 if form == Form::Apart {
-                    words.extend(pairs.iter().map(|pair| filter(pair + 1).bias));
+                    words.extend(low().map(|pair| filter(pair + 1).bias));
                 }
             }
             Form::Single => {
-                let order = &ORDER[..2 * pairs.len()];
-                words.extend(order.iter().map(|&i| filter(i).bias));
+                words.extend(order().map(|i| filter(i).bias));
                 for step in (0..steps).step_by(2) {
-                    for &i in order {
+                    for i in order() {
                         let ([a, c], [b, d]) = (weights(i, step), weights(i, step + 1));
                         words.push(i32::from_le_bytes([a, b, c, d].map(|weight| weight as u8)));
                     }
                 }
             }
-        }
-        if same.is_none() {
-            let by = |i: usize| by.get(i).unwrap_or(&by[0]);
-            let shifts = u32::from_le_bytes(std::array::from_fn(|i| by(i).shift as u8));
-            words.extend([by(0).multiplier, by(0).offset, shifts as i32]);
-            for i in 1..2 * pairs.len() {
-                words.extend([by(i).multiplier, by(i).offset]);
+            Form::Wide => {
+                words.extend(order().map(|i| filter(i).bias));
+                for step in 0..steps {
+                    words.extend(order().map(|i| halfwords(weights(i, step))));
+                }
             }
         }
-        if pairs.len() == 2 {
-            whole = words.len();
+        if same.is_none() {
+            let by = |i: usize| by.get(start + i).unwrap_or(&by[start]);
+            for first in (0..count).step_by(GROUP) {
+                let shifts = u32::from_le_bytes(std::array::from_fn(|i| by(first + i).shift as u8));
+                words.extend([by(first).multiplier, by(first).offset, shifts as i32]);
+                for i in first + 1..count.min(first + GROUP) {
+                    words.extend([by(i).multiplier, by(i).offset]);
+                }
+            }
         }
+        ends.push(words.len());
+        start += count;
     }
-    Some(Stream { form, steps, words, whole, by: same })
+    Some(Stream { form, steps, words, ends, by: same })
 }
 
 /// What kernels do to sums on their way to memory.
