@@ -19,10 +19,13 @@ const ARGUMENTS: [Reg; 4] = [R0, R1, R2, R3];
 /// From so many elements on, moving them is worth a routine.
 const FROM: usize = 64;
 
+/// More operands would take more stack and code than they are worth.
+const OPERANDS: usize = 8;
+
 /// Bytes that the loop over a long run takes at a time.
 const BLOCK: usize = 64;
 
-/// Pieces that are moved at a time: as many as a loop should have at least, and at most.
+/// Pieces that are moved at a time at most: positions of a long dimension, and short ones as a whole.
 const PIECES: [usize; 2] = [16, 24];
 
 /// Where pieces are moved through.
@@ -117,37 +120,42 @@ fn parts(whole: &Move) -> Vec<Part> {
             let run = run.unwrap_or(1);
             let mut pieces = pieces(run);
             if run < BLOCK {
-                whole.dims.retain(|dim| match unrolled(&pieces, dim, dim.size) {
-                    Some(all) => {
-                        pieces = all;
-                        false
-                    }
-                    None => true,
-                });
-                for i in (0..whole.dims.len()).rev() {
-                    let dim = whole.dims[i];
-                    let most = (PIECES[0] / pieces.len()).min(dim.size);
-                    // Without a rest, if half as many do.
-                    let even = (most / 2 + 1..=most).rev().find(|&by| dim.size % by == 0);
-                    let by = even.unwrap_or(most);
-                    let Some(all) = unrolled(&pieces, &dim, by).filter(|_| by > 1) else {
-                        continue;
-                    };
-                    if let Some(mut rest) = cut(&mut whole, i, by) {
-                        let over = rest.dims.remove(i).size;
-                        let pieces = unrolled(&pieces, &dim, over).expect("fewer fit as well");
-                        parts.push(rest.part(Unit::Pieces(0, pieces)));
-                    }
-                    coarsen(&mut whole.dims[i], by);
-                    pieces = all;
-                    break;
-                }
+                parts.extend(unroll(&mut whole, &mut pieces));
             }
             Unit::Pieces(run / BLOCK, pieces)
         }
     };
     parts.push(whole.part(unit));
     parts
+}
+
+/// Takes more pieces at a time: all of short dimensions, and several positions of a long one; what
+/// is left of that is a part of its own.
+fn unroll(whole: &mut Move, pieces: &mut Vec<Piece>) -> Option<Part> {
+    whole.dims.retain(|dim| match unrolled(pieces, dim, dim.size) {
+        Some(all) => {
+            *pieces = all;
+            false
+        }
+        None => true,
+    });
+    for i in (0..whole.dims.len()).rev() {
+        let dim = whole.dims[i];
+        let most = (PIECES[0] / pieces.len()).min(dim.size);
+        // Nothing is left, if half as many or more divide it.
+        let even = (most / 2 + 1..=most).rev().find(|&by| dim.size % by == 0);
+        let by = even.unwrap_or(most);
+        let Some(all) = unrolled(pieces, &dim, by).filter(|_| by > 1) else { continue };
+        let rest = cut(whole, i, by).map(|mut rest| {
+            let over = rest.dims.remove(i).size;
+            let pieces = unrolled(pieces, &dim, over).expect("fewer fit as well");
+            rest.part(Unit::Pieces(0, pieces))
+        });
+        coarsen(&mut whole.dims[i], by);
+        *pieces = all;
+        return rest;
+    }
+    None
 }
 
 /// The dimensions along which bytes lie one behind another in what is read and in what is written,
@@ -204,7 +212,7 @@ pub fn kernel(layer: Layer, moves: &[Move]) -> Option<Kernel> {
         Source::Value(_) => None,
     });
     let operands: Vec<usize> = operands.collect();
-    if operands.iter().any(|&i| layer.constant(i).is_some()) {
+    if operands.len() > OPERANDS || operands.iter().any(|&i| layer.constant(i).is_some()) {
         return None;
     }
     let mut args = vec![Argument::Result, Argument::Head];
