@@ -4,7 +4,7 @@
  *
  * Model SHA-256: 0d5f021441a6a3e3d73f1217143932c97e67a9a395e0c903634ed1d84c81829e
  * Target: cortex-m4
- * Totals: 32,064 MACs; 11,804 bytes of constants; 1,280 bytes of RAM; 6 layers
+ * Totals: 32,064 MACs; 11,432 bytes of constants; 1,080 bytes of RAM; 6 layers
  * C99, no library but memcpy and memset, no heap, no global variables
  *
  * tflc has proved every index to be in bounds and every sum to fit its type.
@@ -143,64 +143,76 @@ static inline int32_t tflc_reciprocal(int32_t sum)
 /* CONV_2D 3x3 padding 1,1,1,1: i8[1x8x8x1] -> i8[1x8x8x16].
  * Two pixels and four filters at a time. The pixels' windows lie widened in the scratch memory,
  * in turns: r12 points to them, lr to the weights. r4 to r11 are sums, r0 and r1 two activations
- * of each pixel, r2 and r3 two weights of two filters each.
+ * of each pixel, r2 and r3 weights.
+ * Each word of weights is two of two filters.
  * - Operator 0: 'model/quant_conv2d/Relu;...', 9,216 MACs */
 TFLC_NAKED static void conv_2d_0(TFLC_UNUSED const int8_t *input,
     TFLC_UNUSED int8_t *output,
     TFLC_UNUSED int8_t *scratch,
-    TFLC_UNUSED const int32_t *layer)
+    TFLC_UNUSED const int32_t *layer,
+    TFLC_UNUSED const int32_t *weights)
 {
     __asm__ volatile(
         "push {r4, r5, r6, r7, r8, r9, r10, r11, lr}\n"
-        "sub sp, sp, #188\n"
+        "sub sp, sp, #208\n"
+        "ldr r12, [sp, #244]\n"
+        "str r12, [sp, #168]\n"
         /* what the layer is like goes to the stack */
         "mov r8, sp\n"
-        "mov r9, #8\n"
+        "mov r9, #9\n"
         "20:\n"
         "ldmia r3!, {r4, r5, r6, r7}\n"
         "stmia r8!, {r4, r5, r6, r7}\n"
         "subs r9, r9, #1\n"
         "bne 20b\n"
-        "str r3, [sp, #124]\n"
-        "ldr r12, [sp, #112]\n"
+        "ldr r3, [sp, #168]\n"
+        "str r3, [sp, #132]\n"
+        "ldr r12, [sp, #120]\n"
         "add r12, r12, r3\n"
-        "str r12, [sp, #128]\n"
-        "str r2, [sp, #132]\n"
-        "ldr r12, [sp, #100]\n"
-        "add r12, r12, r2\n"
         "str r12, [sp, #136]\n"
-        "str r1, [sp, #140]\n"
+        "str r2, [sp, #140]\n"
+        "ldr r12, [sp, #108]\n"
+        "add r12, r12, r2\n"
+        "str r12, [sp, #144]\n"
+        "str r1, [sp, #148]\n"
         "ldr r12, [sp, #32]\n"
         "add r12, r12, r0\n"
-        "str r12, [sp, #156]\n"
-        "ldr r12, [sp, #20]\n"
-        "str r12, [sp, #160]\n"
-        "ldr r12, [sp, #88]\n"
-        "add r12, r12, r2\n"
-        "str r12, [sp, #164]\n"
-        "ldr r12, [sp, #40]\n"
-        "str r12, [sp, #168]\n"
-        "ldr r12, [sp, #36]\n"
         "str r12, [sp, #172]\n"
-        "ldr r11, [sp, #92]\n"
-        /* two pixels; r11: pixels left */
+        "ldr r12, [sp, #20]\n"
+        "str r12, [sp, #176]\n"
+        "ldr r4, [sp, #88]\n"
+        "add r4, r4, r2\n"
+        "str r4, [sp, #180]\n"
+        "ldr r0, [sp, #80]\n"
+        "ldr r1, [sp, #84]\n"
         "21:\n"
-        "ldr r5, [sp, #132]\n"
+        "str r0, [r4], #4\n"
+        "subs r1, r1, #1\n"
+        "bne 21b\n"
+        "str r4, [sp, #184]\n"
+        "ldr r12, [sp, #40]\n"
+        "str r12, [sp, #188]\n"
+        "ldr r12, [sp, #36]\n"
+        "str r12, [sp, #192]\n"
+        "ldr r11, [sp, #100]\n"
+        /* two pixels; r11: pixels left */
         "22:\n"
-        "str r5, [sp, #152]\n"
-        "ldr r4, [sp, #156]\n"
+        "ldr r5, [sp, #140]\n"
+        "26:\n"
+        "str r5, [sp, #160]\n"
+        "ldr r4, [sp, #172]\n"
         /* is all of the window inside? */
-        "ldr r0, [sp, #168]\n"
+        "ldr r0, [sp, #188]\n"
         "ldr r1, [sp, #56]\n"
-        "ldr r2, [sp, #172]\n"
+        "ldr r2, [sp, #192]\n"
         "ldr r3, [sp, #52]\n"
         "cmp r0, r1\n"
-        "bhs 24f\n"
+        "bhs 28f\n"
         "cmp r2, r3\n"
-        "bhs 24f\n"
+        "bhs 28f\n"
         "ldr lr, [sp, #12]\n"
         "ldr r12, [sp, #16]\n"
-        "25:\n"
+        "29:\n"
         "ldrsb r7, [r4], #1\n"
         "ldrsb r8, [r4], #1\n"
         "ldrsb r9, [r4], #1\n"
@@ -209,280 +221,434 @@ TFLC_NAKED static void conv_2d_0(TFLC_UNUSED const int8_t *input,
         "str r9, [r5], #8\n"
         "add r4, r4, r12\n"
         "subs lr, lr, #1\n"
-        "bne 25b\n"
-        "b 23f\n"
-        "24:\n"
+        "bne 29b\n"
+        "b 27f\n"
+        "28:\n"
         /* columns outside to the left, and those inside */
-        "ldr r0, [sp, #168]\n"
+        "ldr r0, [sp, #188]\n"
         "ldr r1, [sp, #64]\n"
         "ldr r2, [sp, #68]\n"
         "ldr r3, [sp, #76]\n"
         "mov r6, #0\n"
         "sub r1, r1, r0\n"
         "cmp r0, #0\n"
-        "bge 26f\n"
+        "bge 30f\n"
         "rsb r6, r0, #0\n"
-        "26:\n"
+        "30:\n"
         "cmp r2, r1\n"
-        "ble 27f\n"
+        "ble 31f\n"
         "mov r2, r1\n"
-        "27:\n"
+        "31:\n"
         "sub r2, r2, r6\n"
         "mul r6, r6, r3\n"
         "mul r2, r2, r3\n"
-        "str r6, [sp, #176]\n"
-        "str r2, [sp, #180]\n"
-        "ldr r12, [sp, #172]\n"
+        "str r6, [sp, #196]\n"
+        "str r2, [sp, #200]\n"
+        "ldr r12, [sp, #192]\n"
         "mov lr, r4\n"
         "ldr r10, [sp, #12]\n"
-        "28:\n"
-        "str r10, [sp, #184]\n"
+        "ldr r0, [sp, #92]\n"
+        "cmp r2, r0\n"
+        "beq 32f\n"
+        "ldr r4, [sp, #184]\n"
         "ldr r0, [sp, #80]\n"
-        "ldr r4, [sp, #164]\n"
         "ldr r1, [sp, #84]\n"
-        "31:\n"
+        "33:\n"
         "str r0, [r4], #4\n"
         "subs r1, r1, #1\n"
-        "bne 31b\n"
-        "ldr r4, [sp, #164]\n"
+        "bne 33b\n"
+        "32:\n"
+        "34:\n"
+        "str r10, [sp, #204]\n"
         "ldr r1, [sp, #60]\n"
-        "ldr r2, [sp, #180]\n"
+        "ldr r4, [sp, #180]\n"
+        "ldr r2, [sp, #200]\n"
+        "ldr r3, [sp, #92]\n"
         "cmp r12, r1\n"
-        "bhs 29f\n"
+        "bhs 35f\n"
+        "mov r4, lr\n"
+        "cmp r2, r3\n"
+        "beq 35f\n"
+        "ldr r4, [sp, #184]\n"
+        "ldr r1, [sp, #196]\n"
         "cmp r2, #0\n"
-        "ble 29f\n"
-        "ldr r1, [sp, #176]\n"
+        "ble 35f\n"
         "add r0, lr, r1\n"
         "add r1, r1, r4\n"
-        "30:\n"
+        "subs r2, r2, #4\n"
+        "blt 38f\n"
+        "beq 37f\n"
+        "36:\n"
+        "ldr r3, [r0], #4\n"
+        "str r3, [r1], #4\n"
+        "subs r2, r2, #4\n"
+        "bgt 36b\n"
+        "add r0, r0, r2\n"
+        "add r1, r1, r2\n"
+        "37:\n"
+        "ldr r3, [r0]\n"
+        "str r3, [r1]\n"
+        "b 39f\n"
+        "38:\n"
+        "add r2, r2, #4\n"
+        "40:\n"
         "ldrsb r3, [r0], #1\n"
         "strb r3, [r1], #1\n"
         "subs r2, r2, #1\n"
-        "bne 30b\n"
-        "29:\n"
+        "bne 40b\n"
+        "39:\n"
+        "35:\n"
         "ldrsb r7, [r4], #1\n"
         "ldrsb r8, [r4], #1\n"
         "ldrsb r9, [r4], #1\n"
         "pkhbt r7, r7, r8, lsl #16\n"
         "str r7, [r5], #8\n"
         "str r9, [r5], #8\n"
-        "ldr r0, [sp, #16]\n"
-        "ldr r1, [sp, #68]\n"
-        "ldr r2, [sp, #76]\n"
+        "ldr r0, [sp, #96]\n"
         "ldr r3, [sp, #72]\n"
-        "mla r0, r1, r2, r0\n"
+        "ldr r10, [sp, #204]\n"
         "add lr, lr, r0\n"
         "add r12, r12, r3\n"
-        "ldr r10, [sp, #184]\n"
         "subs r10, r10, #1\n"
-        "bne 28b\n"
-        "23:\n"
-        "ldr r0, [sp, #152]\n"
-        "ldr r1, [sp, #132]\n"
-        "ldr r4, [sp, #140]\n"
-        "ldr r5, [sp, #96]\n"
+        "bne 34b\n"
+        "27:\n"
+        "ldr r0, [sp, #160]\n"
+        "ldr r1, [sp, #140]\n"
+        "ldr r4, [sp, #148]\n"
+        "ldr r5, [sp, #104]\n"
         "cmp r0, r1\n"
-        "bne 32f\n"
+        "bne 23f\n"
         /* pixel A is there; without another one, pixel B is the same */
-        "str r4, [sp, #144]\n"
+        "str r4, [sp, #152]\n"
         "subs r11, r11, #1\n"
-        "beq 33f\n"
+        "beq 24f\n"
         "add r4, r4, r5\n"
-        "ldr r0, [sp, #156]\n"
+        "ldr r0, [sp, #172]\n"
         "ldr r1, [sp, #24]\n"
-        "ldr r2, [sp, #160]\n"
+        "ldr r2, [sp, #176]\n"
         "add r0, r0, r1\n"
-        "ldr r1, [sp, #168]\n"
+        "ldr r1, [sp, #188]\n"
         "ldr r3, [sp, #48]\n"
         "add r1, r1, r3\n"
-        "str r1, [sp, #168]\n"
+        "str r1, [sp, #188]\n"
         "subs r2, r2, #1\n"
-        "bne 35f\n"
+        "bne 41f\n"
         "ldr r1, [sp, #28]\n"
         "ldr r2, [sp, #20]\n"
         "add r0, r0, r1\n"
         "ldr r1, [sp, #40]\n"
-        "str r1, [sp, #168]\n"
-        "ldr r1, [sp, #172]\n"
+        "str r1, [sp, #188]\n"
+        "ldr r1, [sp, #192]\n"
         "ldr r3, [sp, #44]\n"
         "add r1, r1, r3\n"
-        "str r1, [sp, #172]\n"
-        "35:\n"
-        "str r0, [sp, #156]\n"
-        "str r2, [sp, #160]\n"
-        "33:\n"
-        "str r4, [sp, #140]\n"
-        "str r4, [sp, #148]\n"
-        "ldr r5, [sp, #132]\n"
-        "add r5, r5, #4\n"
-        "b 22b\n"
-        "32:\n"
-        "add r4, r4, r5\n"
-        "str r4, [sp, #140]\n"
-        "cmp r11, #0\n"
-        "beq 34f\n"
-        "sub r11, r11, #1\n"
-        "ldr r0, [sp, #156]\n"
-        "ldr r1, [sp, #24]\n"
-        "ldr r2, [sp, #160]\n"
-        "add r0, r0, r1\n"
-        "ldr r1, [sp, #168]\n"
-        "ldr r3, [sp, #48]\n"
-        "add r1, r1, r3\n"
-        "str r1, [sp, #168]\n"
-        "subs r2, r2, #1\n"
-        "bne 36f\n"
-        "ldr r1, [sp, #28]\n"
-        "ldr r2, [sp, #20]\n"
-        "add r0, r0, r1\n"
-        "ldr r1, [sp, #40]\n"
-        "str r1, [sp, #168]\n"
-        "ldr r1, [sp, #172]\n"
-        "ldr r3, [sp, #44]\n"
-        "add r1, r1, r3\n"
-        "str r1, [sp, #172]\n"
-        "36:\n"
-        "str r0, [sp, #156]\n"
-        "str r2, [sp, #160]\n"
-        "34:\n"
-        "str r11, [sp, #152]\n"
-        "ldr lr, [sp, #124]\n"
-        /* four filters */
-        "37:\n"
-        "ldmia lr!, {r4, r5, r6, r7}\n"
-        "ldr r0, [sp, #104]\n"
-        "ldr r12, [sp, #132]\n"
-        "mov r8, r4\n"
-        "mov r9, r5\n"
-        "mov r10, r6\n"
-        "mov r11, r7\n"
-        "tbh [pc, r0, lsl #1]\n"
-        "1226:\n"
-        ".short (38f - 1226b)/2, (39f - 1226b)/2, (40f - 1226b)/2, (41f - 1226b)/2, (42f - 1226b)/2, (43f - 1226b)/2, (44f - 1226b)/2, (45f - 1226b)/2\n"
-        "46:\n"
-        "38:\n"
-        "ldr r0, [r12], #8\n"
-        "ldr r1, [r12, #-4]\n"
-        "ldr r2, [lr], #8\n"
-        "ldr r3, [lr, #-4]\n"
-        "smlad r4, r0, r2, r4\n"
-        "smlad r8, r1, r2, r8\n"
-        "smlad r6, r0, r3, r6\n"
-        "smlad r10, r1, r3, r10\n"
-        "sxtb16 r2, r2\n"
-        "sxtb16 r3, r3\n"
-        "smlad r5, r0, r2, r5\n"
-        "smlad r9, r1, r2, r9\n"
-        "smlad r7, r0, r3, r7\n"
-        "smlad r11, r1, r3, r11\n"
-        "39:\n"
-        "ldr r0, [r12], #8\n"
-        "ldr r1, [r12, #-4]\n"
-        "ldr r2, [lr], #8\n"
-        "ldr r3, [lr, #-4]\n"
-        "smlad r4, r0, r2, r4\n"
-        "smlad r8, r1, r2, r8\n"
-        "smlad r6, r0, r3, r6\n"
-        "smlad r10, r1, r3, r10\n"
-        "sxtb16 r2, r2\n"
-        "sxtb16 r3, r3\n"
-        "smlad r5, r0, r2, r5\n"
-        "smlad r9, r1, r2, r9\n"
-        "smlad r7, r0, r3, r7\n"
-        "smlad r11, r1, r3, r11\n"
-        "40:\n"
-        "ldr r0, [r12], #8\n"
-        "ldr r1, [r12, #-4]\n"
-        "ldr r2, [lr], #8\n"
-        "ldr r3, [lr, #-4]\n"
-        "smlad r4, r0, r2, r4\n"
-        "smlad r8, r1, r2, r8\n"
-        "smlad r6, r0, r3, r6\n"
-        "smlad r10, r1, r3, r10\n"
-        "sxtb16 r2, r2\n"
-        "sxtb16 r3, r3\n"
-        "smlad r5, r0, r2, r5\n"
-        "smlad r9, r1, r2, r9\n"
-        "smlad r7, r0, r3, r7\n"
-        "smlad r11, r1, r3, r11\n"
+        "str r1, [sp, #192]\n"
         "41:\n"
-        "ldr r0, [r12], #8\n"
-        "ldr r1, [r12, #-4]\n"
-        "ldr r2, [lr], #8\n"
-        "ldr r3, [lr, #-4]\n"
-        "smlad r4, r0, r2, r4\n"
-        "smlad r8, r1, r2, r8\n"
-        "smlad r6, r0, r3, r6\n"
-        "smlad r10, r1, r3, r10\n"
-        "sxtb16 r2, r2\n"
-        "sxtb16 r3, r3\n"
-        "smlad r5, r0, r2, r5\n"
-        "smlad r9, r1, r2, r9\n"
-        "smlad r7, r0, r3, r7\n"
-        "smlad r11, r1, r3, r11\n"
+        "str r0, [sp, #172]\n"
+        "str r2, [sp, #176]\n"
+        "24:\n"
+        "str r4, [sp, #148]\n"
+        "str r4, [sp, #156]\n"
+        "ldr r5, [sp, #140]\n"
+        "add r5, r5, #4\n"
+        "b 26b\n"
+        "23:\n"
+        "add r4, r4, r5\n"
+        "str r4, [sp, #148]\n"
+        "cmp r11, #0\n"
+        "beq 25f\n"
+        "sub r11, r11, #1\n"
+        "ldr r0, [sp, #172]\n"
+        "ldr r1, [sp, #24]\n"
+        "ldr r2, [sp, #176]\n"
+        "add r0, r0, r1\n"
+        "ldr r1, [sp, #188]\n"
+        "ldr r3, [sp, #48]\n"
+        "add r1, r1, r3\n"
+        "str r1, [sp, #188]\n"
+        "subs r2, r2, #1\n"
+        "bne 42f\n"
+        "ldr r1, [sp, #28]\n"
+        "ldr r2, [sp, #20]\n"
+        "add r0, r0, r1\n"
+        "ldr r1, [sp, #40]\n"
+        "str r1, [sp, #188]\n"
+        "ldr r1, [sp, #192]\n"
+        "ldr r3, [sp, #44]\n"
+        "add r1, r1, r3\n"
+        "str r1, [sp, #192]\n"
         "42:\n"
-        "ldr r0, [r12], #8\n"
-        "ldr r1, [r12, #-4]\n"
-        "ldr r2, [lr], #8\n"
-        "ldr r3, [lr, #-4]\n"
-        "smlad r4, r0, r2, r4\n"
-        "smlad r8, r1, r2, r8\n"
-        "smlad r6, r0, r3, r6\n"
-        "smlad r10, r1, r3, r10\n"
-        "sxtb16 r2, r2\n"
-        "sxtb16 r3, r3\n"
-        "smlad r5, r0, r2, r5\n"
-        "smlad r9, r1, r2, r9\n"
-        "smlad r7, r0, r3, r7\n"
-        "smlad r11, r1, r3, r11\n"
+        "str r0, [sp, #172]\n"
+        "str r2, [sp, #176]\n"
+        "25:\n"
+        "str r11, [sp, #164]\n"
+        "ldr lr, [sp, #132]\n"
+        /* four filters */
         "43:\n"
+        "ldmia lr!, {r4, r5, r6, r7}\n"
+        "ldr r12, [sp, #140]\n"
         "ldr r0, [r12], #8\n"
         "ldr r1, [r12, #-4]\n"
         "ldr r2, [lr], #8\n"
         "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r4\n"
         "smlad r4, r0, r2, r4\n"
-        "smlad r8, r1, r2, r8\n"
+        "smlad r10, r1, r3, r6\n"
         "smlad r6, r0, r3, r6\n"
-        "smlad r10, r1, r3, r10\n"
         "sxtb16 r2, r2\n"
         "sxtb16 r3, r3\n"
+        "smlad r9, r1, r2, r5\n"
         "smlad r5, r0, r2, r5\n"
-        "smlad r9, r1, r2, r9\n"
+        "smlad r11, r1, r3, r7\n"
         "smlad r7, r0, r3, r7\n"
-        "smlad r11, r1, r3, r11\n"
+        "ldr r0, [sp, #112]\n"
+        "tbh [pc, r0, lsl #1]\n"
+        "1269:\n"
+        ".short (44f - 1269b)/2, (45f - 1269b)/2, (46f - 1269b)/2, (47f - 1269b)/2, (48f - 1269b)/2, (49f - 1269b)/2, (50f - 1269b)/2, (51f - 1269b)/2, (52f - 1269b)/2, (53f - 1269b)/2, (54f - 1269b)/2, (55f - 1269b)/2, (56f - 1269b)/2, (57f - 1269b)/2, (58f - 1269b)/2, (59f - 1269b)/2, (60f - 1269b)/2\n"
+        "61:\n"
         "44:\n"
         "ldr r0, [r12], #8\n"
         "ldr r1, [r12, #-4]\n"
         "ldr r2, [lr], #8\n"
         "ldr r3, [lr, #-4]\n"
-        "smlad r4, r0, r2, r4\n"
         "smlad r8, r1, r2, r8\n"
-        "smlad r6, r0, r3, r6\n"
+        "smlad r4, r0, r2, r4\n"
         "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
         "sxtb16 r2, r2\n"
         "sxtb16 r3, r3\n"
-        "smlad r5, r0, r2, r5\n"
         "smlad r9, r1, r2, r9\n"
-        "smlad r7, r0, r3, r7\n"
+        "smlad r5, r0, r2, r5\n"
         "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
         "45:\n"
         "ldr r0, [r12], #8\n"
         "ldr r1, [r12, #-4]\n"
         "ldr r2, [lr], #8\n"
         "ldr r3, [lr, #-4]\n"
-        "smlad r4, r0, r2, r4\n"
         "smlad r8, r1, r2, r8\n"
-        "smlad r6, r0, r3, r6\n"
+        "smlad r4, r0, r2, r4\n"
         "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
         "sxtb16 r2, r2\n"
         "sxtb16 r3, r3\n"
-        "smlad r5, r0, r2, r5\n"
         "smlad r9, r1, r2, r9\n"
-        "smlad r7, r0, r3, r7\n"
+        "smlad r5, r0, r2, r5\n"
         "smlad r11, r1, r3, r11\n"
-        "ldr r0, [sp, #136]\n"
+        "smlad r7, r0, r3, r7\n"
+        "46:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
+        "47:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
+        "48:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
+        "49:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
+        "50:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
+        "51:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
+        "52:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
+        "53:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
+        "54:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
+        "55:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
+        "56:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
+        "57:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
+        "58:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
+        "59:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
+        "60:\n"
+        "ldr r0, [sp, #144]\n"
         "cmp r12, r0\n"
-        "bne 46b\n"
+        "bne 61b\n"
         /* from sums to codes */
         "sub r4, r4, r5\n"
         "asr r4, r4, #7\n"
@@ -530,7 +696,7 @@ TFLC_NAKED static void conv_2d_0(TFLC_UNUSED const int8_t *input,
         "smmlar r10, r10, r0, r1\n"
         "asr r10, r10, r2\n"
         "ssat r10, #8, r10\n"
-        "ldr r0, [sp, #116]\n"
+        "ldr r0, [sp, #124]\n"
         "ssub8 r3, r5, r0\n"
         "sel r5, r5, r0\n"
         "ssub8 r3, r9, r0\n"
@@ -547,11 +713,11 @@ TFLC_NAKED static void conv_2d_0(TFLC_UNUSED const int8_t *input,
         "sel r6, r6, r0\n"
         "ssub8 r3, r10, r0\n"
         "sel r10, r10, r0\n"
-        "ldr r0, [sp, #144]\n"
-        "ldr r1, [sp, #148]\n"
-        "ldr r2, [sp, #128]\n"
+        "ldr r0, [sp, #152]\n"
+        "ldr r1, [sp, #156]\n"
+        "ldr r2, [sp, #136]\n"
         "cmp lr, r2\n"
-        "beq 47f\n"
+        "beq 62f\n"
         "strb r5, [r0], #1\n"
         "strb r4, [r0], #1\n"
         "strb r7, [r0], #1\n"
@@ -560,80 +726,174 @@ TFLC_NAKED static void conv_2d_0(TFLC_UNUSED const int8_t *input,
         "strb r8, [r1], #1\n"
         "strb r11, [r1], #1\n"
         "strb r10, [r1], #1\n"
-        "str r0, [sp, #144]\n"
-        "str r1, [sp, #148]\n"
-        "b 37b\n"
+        "str r0, [sp, #152]\n"
+        "str r1, [sp, #156]\n"
+        "b 43b\n"
         /* the last group may have fewer filters */
-        "47:\n"
-        "ldr r2, [sp, #108]\n"
+        "62:\n"
+        "ldr r2, [sp, #116]\n"
         "strb r5, [r0], #1\n"
         "strb r9, [r1], #1\n"
         "cmp r2, #1\n"
-        "ble 48f\n"
+        "ble 63f\n"
         "strb r4, [r0], #1\n"
         "strb r8, [r1], #1\n"
         "cmp r2, #2\n"
-        "ble 48f\n"
+        "ble 63f\n"
         "strb r7, [r0], #1\n"
         "strb r11, [r1], #1\n"
         "cmp r2, #3\n"
-        "ble 48f\n"
+        "ble 63f\n"
         "strb r6, [r0], #1\n"
         "strb r10, [r1], #1\n"
-        "48:\n"
-        "ldr r11, [sp, #152]\n"
+        "63:\n"
+        "ldr r11, [sp, #164]\n"
         "cmp r11, #0\n"
-        "bne 21b\n"
-        "add sp, sp, #188\n"
+        "bne 22b\n"
+        "add sp, sp, #208\n"
         "pop {r4, r5, r6, r7, r8, r9, r10, r11, pc}\n"
     );
 }
 
 /* MAX_POOL_2D 2x2 stride 2x2: i8[1x8x8x16] -> i8[1x4x4x16].
+ * Pixel by pixel, some channels at a time. r0 points to the activations under the window, r1 is
+ * the step from a column to the next, r2 from the last one to the next row; r3 and lr count rows
+ * and columns. r4 to r7 are what the window comes to, or more for wide blocks.
  * - Operator 1: 'model/quant_max_pooling2d/MaxPool' */
-TFLC_NOINLINE static void max_pool_2d_1(const int8_t input[1024], int8_t output[256])
+TFLC_NAKED static void max_pool_2d_1(TFLC_UNUSED const int8_t *input,
+    TFLC_UNUSED int8_t *output,
+    TFLC_UNUSED const int32_t *layer)
 {
-    for (size_t y = 0; y < 4; ++y) {
-        for (size_t x = 0; x < 4; ++x) {
-            const size_t pixel = (y * 4 + x) * 16;
-            for (size_t block = 0; block < 4; ++block) {
-                const size_t first = block * 4;
-                int32_t acc0 = -128;
-                int32_t acc1 = -128;
-                int32_t acc2 = -128;
-                int32_t acc3 = -128;
-                for (size_t ky = 0; ky < 2; ++ky) {
-                    const size_t row = (y * 2 + ky) * 8;
-                    for (size_t kx = 0; kx < 2; ++kx) {
-                        const int8_t *xs = &input[(row + x * 2 + kx) * 16 + first];
-                        acc0 = tflc_max(acc0, xs[0]);
-                        acc1 = tflc_max(acc1, xs[1]);
-                        acc2 = tflc_max(acc2, xs[2]);
-                        acc3 = tflc_max(acc3, xs[3]);
-                    }
-                }
-                output[pixel + first] = (int8_t)tflc_clamp(acc0, -128, 127);
-                output[pixel + first + 1] = (int8_t)tflc_clamp(acc1, -128, 127);
-                output[pixel + first + 2] = (int8_t)tflc_clamp(acc2, -128, 127);
-                output[pixel + first + 3] = (int8_t)tflc_clamp(acc3, -128, 127);
-            }
-        }
-    }
+    __asm__ volatile(
+        "push {r4, r5, r6, r7, r8, r9, r10, r11, lr}\n"
+        "sub sp, sp, #124\n"
+        "str r0, [sp, #80]\n"
+        "str r1, [sp, #84]\n"
+        /* what the layer is like goes to the stack */
+        "mov r8, sp\n"
+        "mov r9, #5\n"
+        "20:\n"
+        "ldmia r2!, {r4, r5, r6, r7}\n"
+        "stmia r8!, {r4, r5, r6, r7}\n"
+        "subs r9, r9, #1\n"
+        "bne 20b\n"
+        "ldr r1, [sp, #44]\n"
+        "ldr r2, [sp, #48]\n"
+        /* a row of results */
+        "21:\n"
+        "ldr r4, [sp]\n"
+        "ldr r7, [sp, #12]\n"
+        "ldr r6, [sp, #4]\n"
+        "rsb r5, r4, #0\n"
+        "usat r5, #16, r5\n"
+        "add r7, r7, r4\n"
+        "usat r7, #16, r7\n"
+        "sub r6, r6, r5\n"
+        "sub r6, r6, r7\n"
+        "add r5, r5, r4\n"
+        "str r6, [sp, #112]\n"
+        "ldr r4, [sp, #40]\n"
+        "ldr r6, [sp, #80]\n"
+        "mla r4, r4, r5, r6\n"
+        "str r4, [sp, #88]\n"
+        "str r4, [sp, #100]\n"
+        "ldr r4, [sp, #20]\n"
+        "str r4, [sp, #92]\n"
+        "ldr r4, [sp, #36]\n"
+        "str r4, [sp, #96]\n"
+        /* a pixel */
+        "22:\n"
+        "ldr r4, [sp, #100]\n"
+        "ldr r5, [sp, #52]\n"
+        "str r4, [sp, #104]\n"
+        "add r4, r4, r5\n"
+        "str r4, [sp, #100]\n"
+        /* some of its channels */
+        "23:\n"
+        "ldr r0, [sp, #104]\n"
+        "ldr r4, [r0]\n"
+        "ldr r5, [r0, #4]\n"
+        "ldr r6, [r0, #8]\n"
+        "ldr r7, [r0, #12]\n"
+        "add r0, r0, r1\n"
+        "ldr r8, [r0]\n"
+        "ldr r9, [r0, #4]\n"
+        "ldr r10, [r0, #8]\n"
+        "ldr r11, [r0, #12]\n"
+        "ssub8 r12, r4, r8\n"
+        "sel r4, r4, r8\n"
+        "ssub8 r12, r5, r9\n"
+        "sel r5, r5, r9\n"
+        "ssub8 r12, r6, r10\n"
+        "sel r6, r6, r10\n"
+        "ssub8 r12, r7, r11\n"
+        "sel r7, r7, r11\n"
+        "add r0, r0, r2\n"
+        "ldr r8, [r0]\n"
+        "ldr r9, [r0, #4]\n"
+        "ldr r10, [r0, #8]\n"
+        "ldr r11, [r0, #12]\n"
+        "ssub8 r12, r4, r8\n"
+        "sel r4, r4, r8\n"
+        "ssub8 r12, r5, r9\n"
+        "sel r5, r5, r9\n"
+        "ssub8 r12, r6, r10\n"
+        "sel r6, r6, r10\n"
+        "ssub8 r12, r7, r11\n"
+        "sel r7, r7, r11\n"
+        "add r0, r0, r1\n"
+        "ldr r8, [r0]\n"
+        "ldr r9, [r0, #4]\n"
+        "ldr r10, [r0, #8]\n"
+        "ldr r11, [r0, #12]\n"
+        "ssub8 r12, r4, r8\n"
+        "sel r4, r4, r8\n"
+        "ssub8 r12, r5, r9\n"
+        "sel r5, r5, r9\n"
+        "ssub8 r12, r6, r10\n"
+        "sel r6, r6, r10\n"
+        "ssub8 r12, r7, r11\n"
+        "sel r7, r7, r11\n"
+        "ldr r0, [sp, #84]\n"
+        "str r4, [r0], #4\n"
+        "str r5, [r0], #4\n"
+        "str r6, [r0], #4\n"
+        "str r7, [r0], #4\n"
+        "str r0, [sp, #84]\n"
+        "ldr r12, [sp, #96]\n"
+        "subs r12, r12, #1\n"
+        "str r12, [sp, #96]\n"
+        "bne 22b\n"
+        "ldr r4, [sp]\n"
+        "ldr r5, [sp, #8]\n"
+        "add r4, r4, r5\n"
+        "str r4, [sp]\n"
+        "ldr r12, [sp, #16]\n"
+        "subs r12, r12, #1\n"
+        "str r12, [sp, #16]\n"
+        "bne 21b\n"
+        "add sp, sp, #124\n"
+        "pop {r4, r5, r6, r7, r8, r9, r10, r11, pc}\n"
+    );
 }
 
 /* CONV_2D 3x3: i8[1x4x4x16] -> i8[1x2x2x32].
  * Two pixels and four filters at a time. The pixels' windows lie widened in the scratch memory,
  * in turns: r12 points to them, lr to the weights. r4 to r11 are sums, r0 and r1 two activations
- * of each pixel, r2 and r3 two weights of two filters each.
+ * of each pixel, r2 and r3 weights.
+ * Each word of weights is two of two filters.
  * - Operator 2: 'model/quant_conv2d_1/Relu;...', 18,432 MACs */
 TFLC_NAKED static void conv_2d_2(TFLC_UNUSED const int8_t *input,
     TFLC_UNUSED int8_t *output,
     TFLC_UNUSED int8_t *scratch,
-    TFLC_UNUSED const int32_t *layer)
+    TFLC_UNUSED const int32_t *layer,
+    TFLC_UNUSED const int32_t *weights)
 {
     __asm__ volatile(
         "push {r4, r5, r6, r7, r8, r9, r10, r11, lr}\n"
-        "sub sp, sp, #108\n"
+        "sub sp, sp, #116\n"
+        "ldr r12, [sp, #152]\n"
+        "str r12, [sp, #104]\n"
         /* what the layer is like goes to the stack */
         "mov r8, sp\n"
         "mov r9, #5\n"
@@ -642,6 +902,7 @@ TFLC_NAKED static void conv_2d_2(TFLC_UNUSED const int8_t *input,
         "stmia r8!, {r4, r5, r6, r7}\n"
         "subs r9, r9, #1\n"
         "bne 20b\n"
+        "ldr r3, [sp, #104]\n"
         "str r3, [sp, #68]\n"
         "ldr r12, [sp, #56]\n"
         "add r12, r12, r3\n"
@@ -653,26 +914,26 @@ TFLC_NAKED static void conv_2d_2(TFLC_UNUSED const int8_t *input,
         "str r1, [sp, #84]\n"
         "ldr r12, [sp, #32]\n"
         "add r12, r12, r0\n"
-        "str r12, [sp, #100]\n"
+        "str r12, [sp, #108]\n"
         "ldr r12, [sp, #20]\n"
-        "str r12, [sp, #104]\n"
+        "str r12, [sp, #112]\n"
         "ldr r11, [sp, #36]\n"
         /* two pixels; r11: pixels left */
         "21:\n"
         "ldr r5, [sp, #76]\n"
-        "22:\n"
+        "25:\n"
         "str r5, [sp, #96]\n"
         "ldr r7, [sp]\n"
         "ldr r8, [sp, #4]\n"
         "ldr r9, [sp, #8]\n"
-        "ldr r4, [sp, #100]\n"
+        "ldr r4, [sp, #108]\n"
         "ldr lr, [sp, #12]\n"
         "ldr r12, [sp, #16]\n"
-        "24:\n"
+        "27:\n"
         "cmp r7, #0\n"
-        "beq 25f\n"
+        "beq 28f\n"
         "mov r10, r7\n"
-        "29:\n"
+        "32:\n"
         "ldr r0, [r4], #4\n"
         "ldr r1, [r4], #4\n"
         "ldr r2, [r4], #4\n"
@@ -694,52 +955,52 @@ TFLC_NAKED static void conv_2d_2(TFLC_UNUSED const int8_t *input,
         "str r6, [r5], #8\n"
         "str r3, [r5], #8\n"
         "subs r10, r10, #1\n"
-        "bne 29b\n"
-        "25:\n"
+        "bne 32b\n"
+        "28:\n"
         "cmp r8, #0\n"
-        "beq 26f\n"
+        "beq 29f\n"
         "mov r10, r8\n"
-        "30:\n"
+        "33:\n"
         "ldr r0, [r4], #4\n"
         "sxtb16 r6, r0\n"
         "sxtb16 r0, r0, ror #8\n"
         "str r6, [r5], #8\n"
         "str r0, [r5], #8\n"
         "subs r10, r10, #1\n"
-        "bne 30b\n"
-        "26:\n"
+        "bne 33b\n"
+        "29:\n"
         "cmp r9, #0\n"
-        "beq 28f\n"
+        "beq 31f\n"
         "ldrsb r0, [r4], #1\n"
         "cmp r9, #1\n"
-        "beq 27f\n"
+        "beq 30f\n"
         "ldrsb r1, [r4], #1\n"
         "pkhbt r0, r0, r1, lsl #16\n"
-        "27:\n"
+        "30:\n"
         "str r0, [r5], #8\n"
         "cmp r9, #3\n"
-        "bne 28f\n"
+        "bne 31f\n"
         "ldrsb r0, [r4], #1\n"
         "str r0, [r5], #8\n"
-        "28:\n"
+        "31:\n"
         "add r4, r4, r12\n"
         "subs lr, lr, #1\n"
-        "bne 24b\n"
-        "23:\n"
+        "bne 27b\n"
+        "26:\n"
         "ldr r0, [sp, #96]\n"
         "ldr r1, [sp, #76]\n"
         "ldr r4, [sp, #84]\n"
         "ldr r5, [sp, #40]\n"
         "cmp r0, r1\n"
-        "bne 31f\n"
+        "bne 22f\n"
         /* pixel A is there; without another one, pixel B is the same */
         "str r4, [sp, #88]\n"
         "subs r11, r11, #1\n"
-        "beq 32f\n"
+        "beq 23f\n"
         "add r4, r4, r5\n"
-        "ldr r0, [sp, #100]\n"
+        "ldr r0, [sp, #108]\n"
         "ldr r1, [sp, #24]\n"
-        "ldr r2, [sp, #104]\n"
+        "ldr r2, [sp, #112]\n"
         "add r0, r0, r1\n"
         "subs r2, r2, #1\n"
         "bne 34f\n"
@@ -747,23 +1008,23 @@ TFLC_NAKED static void conv_2d_2(TFLC_UNUSED const int8_t *input,
         "ldr r2, [sp, #20]\n"
         "add r0, r0, r1\n"
         "34:\n"
-        "str r0, [sp, #100]\n"
-        "str r2, [sp, #104]\n"
-        "32:\n"
+        "str r0, [sp, #108]\n"
+        "str r2, [sp, #112]\n"
+        "23:\n"
         "str r4, [sp, #84]\n"
         "str r4, [sp, #92]\n"
         "ldr r5, [sp, #76]\n"
         "add r5, r5, #4\n"
-        "b 22b\n"
-        "31:\n"
+        "b 25b\n"
+        "22:\n"
         "add r4, r4, r5\n"
         "str r4, [sp, #84]\n"
         "cmp r11, #0\n"
-        "beq 33f\n"
+        "beq 24f\n"
         "sub r11, r11, #1\n"
-        "ldr r0, [sp, #100]\n"
+        "ldr r0, [sp, #108]\n"
         "ldr r1, [sp, #24]\n"
-        "ldr r2, [sp, #104]\n"
+        "ldr r2, [sp, #112]\n"
         "add r0, r0, r1\n"
         "subs r2, r2, #1\n"
         "bne 35f\n"
@@ -771,147 +1032,278 @@ TFLC_NAKED static void conv_2d_2(TFLC_UNUSED const int8_t *input,
         "ldr r2, [sp, #20]\n"
         "add r0, r0, r1\n"
         "35:\n"
-        "str r0, [sp, #100]\n"
-        "str r2, [sp, #104]\n"
-        "33:\n"
-        "str r11, [sp, #96]\n"
+        "str r0, [sp, #108]\n"
+        "str r2, [sp, #112]\n"
+        "24:\n"
+        "str r11, [sp, #100]\n"
         "ldr lr, [sp, #68]\n"
         /* four filters */
         "36:\n"
         "ldmia lr!, {r4, r5, r6, r7}\n"
-        "ldr r0, [sp, #48]\n"
         "ldr r12, [sp, #76]\n"
-        "mov r8, r4\n"
-        "mov r9, r5\n"
-        "mov r10, r6\n"
-        "mov r11, r7\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r4\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r10, r1, r3, r6\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r1, r2, r5\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r11, r1, r3, r7\n"
+        "smlad r7, r0, r3, r7\n"
+        "ldr r0, [sp, #48]\n"
         "tbh [pc, r0, lsl #1]\n"
-        "1174:\n"
-        ".short (37f - 1174b)/2, (38f - 1174b)/2, (39f - 1174b)/2, (40f - 1174b)/2, (41f - 1174b)/2, (42f - 1174b)/2, (43f - 1174b)/2, (44f - 1174b)/2\n"
-        "45:\n"
+        "1187:\n"
+        ".short (37f - 1187b)/2, (38f - 1187b)/2, (39f - 1187b)/2, (40f - 1187b)/2, (41f - 1187b)/2, (42f - 1187b)/2, (43f - 1187b)/2, (44f - 1187b)/2, (45f - 1187b)/2, (46f - 1187b)/2, (47f - 1187b)/2, (48f - 1187b)/2, (49f - 1187b)/2, (50f - 1187b)/2, (51f - 1187b)/2, (52f - 1187b)/2, (53f - 1187b)/2\n"
+        "54:\n"
         "37:\n"
         "ldr r0, [r12], #8\n"
         "ldr r1, [r12, #-4]\n"
         "ldr r2, [lr], #8\n"
         "ldr r3, [lr, #-4]\n"
-        "smlad r4, r0, r2, r4\n"
         "smlad r8, r1, r2, r8\n"
-        "smlad r6, r0, r3, r6\n"
+        "smlad r4, r0, r2, r4\n"
         "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
         "sxtb16 r2, r2\n"
         "sxtb16 r3, r3\n"
-        "smlad r5, r0, r2, r5\n"
         "smlad r9, r1, r2, r9\n"
-        "smlad r7, r0, r3, r7\n"
+        "smlad r5, r0, r2, r5\n"
         "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
         "38:\n"
         "ldr r0, [r12], #8\n"
         "ldr r1, [r12, #-4]\n"
         "ldr r2, [lr], #8\n"
         "ldr r3, [lr, #-4]\n"
-        "smlad r4, r0, r2, r4\n"
         "smlad r8, r1, r2, r8\n"
-        "smlad r6, r0, r3, r6\n"
+        "smlad r4, r0, r2, r4\n"
         "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
         "sxtb16 r2, r2\n"
         "sxtb16 r3, r3\n"
-        "smlad r5, r0, r2, r5\n"
         "smlad r9, r1, r2, r9\n"
-        "smlad r7, r0, r3, r7\n"
+        "smlad r5, r0, r2, r5\n"
         "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
         "39:\n"
         "ldr r0, [r12], #8\n"
         "ldr r1, [r12, #-4]\n"
         "ldr r2, [lr], #8\n"
         "ldr r3, [lr, #-4]\n"
-        "smlad r4, r0, r2, r4\n"
         "smlad r8, r1, r2, r8\n"
-        "smlad r6, r0, r3, r6\n"
+        "smlad r4, r0, r2, r4\n"
         "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
         "sxtb16 r2, r2\n"
         "sxtb16 r3, r3\n"
-        "smlad r5, r0, r2, r5\n"
         "smlad r9, r1, r2, r9\n"
-        "smlad r7, r0, r3, r7\n"
+        "smlad r5, r0, r2, r5\n"
         "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
         "40:\n"
         "ldr r0, [r12], #8\n"
         "ldr r1, [r12, #-4]\n"
         "ldr r2, [lr], #8\n"
         "ldr r3, [lr, #-4]\n"
-        "smlad r4, r0, r2, r4\n"
         "smlad r8, r1, r2, r8\n"
-        "smlad r6, r0, r3, r6\n"
+        "smlad r4, r0, r2, r4\n"
         "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
         "sxtb16 r2, r2\n"
         "sxtb16 r3, r3\n"
-        "smlad r5, r0, r2, r5\n"
         "smlad r9, r1, r2, r9\n"
-        "smlad r7, r0, r3, r7\n"
+        "smlad r5, r0, r2, r5\n"
         "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
         "41:\n"
         "ldr r0, [r12], #8\n"
         "ldr r1, [r12, #-4]\n"
         "ldr r2, [lr], #8\n"
         "ldr r3, [lr, #-4]\n"
-        "smlad r4, r0, r2, r4\n"
         "smlad r8, r1, r2, r8\n"
-        "smlad r6, r0, r3, r6\n"
+        "smlad r4, r0, r2, r4\n"
         "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
         "sxtb16 r2, r2\n"
         "sxtb16 r3, r3\n"
-        "smlad r5, r0, r2, r5\n"
         "smlad r9, r1, r2, r9\n"
-        "smlad r7, r0, r3, r7\n"
+        "smlad r5, r0, r2, r5\n"
         "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
         "42:\n"
         "ldr r0, [r12], #8\n"
         "ldr r1, [r12, #-4]\n"
         "ldr r2, [lr], #8\n"
         "ldr r3, [lr, #-4]\n"
-        "smlad r4, r0, r2, r4\n"
         "smlad r8, r1, r2, r8\n"
-        "smlad r6, r0, r3, r6\n"
+        "smlad r4, r0, r2, r4\n"
         "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
         "sxtb16 r2, r2\n"
         "sxtb16 r3, r3\n"
-        "smlad r5, r0, r2, r5\n"
         "smlad r9, r1, r2, r9\n"
-        "smlad r7, r0, r3, r7\n"
+        "smlad r5, r0, r2, r5\n"
         "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
         "43:\n"
         "ldr r0, [r12], #8\n"
         "ldr r1, [r12, #-4]\n"
         "ldr r2, [lr], #8\n"
         "ldr r3, [lr, #-4]\n"
-        "smlad r4, r0, r2, r4\n"
         "smlad r8, r1, r2, r8\n"
-        "smlad r6, r0, r3, r6\n"
+        "smlad r4, r0, r2, r4\n"
         "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
         "sxtb16 r2, r2\n"
         "sxtb16 r3, r3\n"
-        "smlad r5, r0, r2, r5\n"
         "smlad r9, r1, r2, r9\n"
-        "smlad r7, r0, r3, r7\n"
+        "smlad r5, r0, r2, r5\n"
         "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
         "44:\n"
         "ldr r0, [r12], #8\n"
         "ldr r1, [r12, #-4]\n"
         "ldr r2, [lr], #8\n"
         "ldr r3, [lr, #-4]\n"
-        "smlad r4, r0, r2, r4\n"
         "smlad r8, r1, r2, r8\n"
-        "smlad r6, r0, r3, r6\n"
+        "smlad r4, r0, r2, r4\n"
         "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
         "sxtb16 r2, r2\n"
         "sxtb16 r3, r3\n"
-        "smlad r5, r0, r2, r5\n"
         "smlad r9, r1, r2, r9\n"
-        "smlad r7, r0, r3, r7\n"
+        "smlad r5, r0, r2, r5\n"
         "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
+        "45:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
+        "46:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
+        "47:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
+        "48:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
+        "49:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
+        "50:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
+        "51:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
+        "52:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [r12, #-4]\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "smlad r4, r0, r2, r4\n"
+        "smlad r10, r1, r3, r10\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r2, r2\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r11, r1, r3, r11\n"
+        "smlad r7, r0, r3, r7\n"
+        "53:\n"
         "ldr r0, [sp, #80]\n"
         "cmp r12, r0\n"
-        "bne 45b\n"
+        "bne 54b\n"
         /* from sums to codes */
         "sub r4, r4, r5\n"
         "asr r4, r4, #7\n"
@@ -963,7 +1355,7 @@ TFLC_NAKED static void conv_2d_2(TFLC_UNUSED const int8_t *input,
         "ldr r1, [sp, #92]\n"
         "ldr r2, [sp, #72]\n"
         "cmp lr, r2\n"
-        "beq 46f\n"
+        "beq 55f\n"
         "strb r5, [r0], #1\n"
         "strb r4, [r0], #1\n"
         "strb r7, [r0], #1\n"
@@ -976,44 +1368,49 @@ TFLC_NAKED static void conv_2d_2(TFLC_UNUSED const int8_t *input,
         "str r1, [sp, #92]\n"
         "b 36b\n"
         /* the last group may have fewer filters */
-        "46:\n"
+        "55:\n"
         "ldr r2, [sp, #52]\n"
         "strb r5, [r0], #1\n"
         "strb r9, [r1], #1\n"
         "cmp r2, #1\n"
-        "ble 47f\n"
+        "ble 56f\n"
         "strb r4, [r0], #1\n"
         "strb r8, [r1], #1\n"
         "cmp r2, #2\n"
-        "ble 47f\n"
+        "ble 56f\n"
         "strb r7, [r0], #1\n"
         "strb r11, [r1], #1\n"
         "cmp r2, #3\n"
-        "ble 47f\n"
+        "ble 56f\n"
         "strb r6, [r0], #1\n"
         "strb r10, [r1], #1\n"
-        "47:\n"
-        "ldr r11, [sp, #96]\n"
+        "56:\n"
+        "ldr r11, [sp, #100]\n"
         "cmp r11, #0\n"
         "bne 21b\n"
-        "add sp, sp, #108\n"
+        "add sp, sp, #116\n"
         "pop {r4, r5, r6, r7, r8, r9, r10, r11, pc}\n"
     );
 }
 
 /* FULLY_CONNECTED: i8[1x128] -> i8[1x32].
- * Four rows of the matrix at a time. The activations lie widened in the scratch memory: r12
- * points to them, lr to the weights. r4 to r7 are sums, r0 and r1 activations, r2, r3, r8 and r9
- * two weights of two rows each, r10 is the activations' end.
+ * The activations lie widened in the scratch memory.
+ * r12 points to the activations, lr to the weights. r4 to r11 are sums of eight rows of the
+ * matrix, r4 to r7 those of four, r4 and r5 those of two. With eight, r0 to r3 are activations
+ * and weights; else r0 and r1 are activations, r2, r3, r8 and r9 weights.
+ * Each word of weights is two of two rows.
  * - Operator 4: 'model/quant_dense/MatMul;...', 4,096 MACs */
 TFLC_NAKED static void fully_connected_4(TFLC_UNUSED const int8_t *input,
     TFLC_UNUSED int8_t *output,
     TFLC_UNUSED int8_t *scratch,
-    TFLC_UNUSED const int32_t *layer)
+    TFLC_UNUSED const int32_t *layer,
+    TFLC_UNUSED const int32_t *weights)
 {
     __asm__ volatile(
         "push {r4, r5, r6, r7, r8, r9, r10, r11, lr}\n"
-        "sub sp, sp, #52\n"
+        "sub sp, sp, #64\n"
+        "ldr r12, [sp, #100]\n"
+        "str r12, [sp, #60]\n"
         /* what the layer is like goes to the stack */
         "mov r8, sp\n"
         "mov r9, #3\n"
@@ -1022,12 +1419,17 @@ TFLC_NAKED static void fully_connected_4(TFLC_UNUSED const int8_t *input,
         "stmia r8!, {r4, r5, r6, r7}\n"
         "subs r9, r9, #1\n"
         "bne 20b\n"
-        "str r3, [sp, #36]\n"
+        "ldr r3, [sp, #60]\n"
+        "mov lr, r3\n"
+        "ldr r12, [sp, #20]\n"
+        "add r12, r12, r3\n"
+        "str r12, [sp, #20]\n"
         "ldr r12, [sp, #24]\n"
         "add r12, r12, r3\n"
-        "str r12, [sp, #40]\n"
-        "str r2, [sp, #44]\n"
-        "str r1, [sp, #48]\n"
+        "str r12, [sp, #24]\n"
+        "str r1, [sp, #56]\n"
+        "str r0, [sp, #48]\n"
+        "str r2, [sp, #48]\n"
         "mov r4, r0\n"
         "mov r5, r2\n"
         "ldr r7, [sp]\n"
@@ -1086,173 +1488,582 @@ TFLC_NAKED static void fully_connected_4(TFLC_UNUSED const int8_t *input,
         "ldrsb r0, [r4], #1\n"
         "str r0, [r5], #4\n"
         "24:\n"
-        "ldr lr, [sp, #36]\n"
-        "ldr r10, [sp, #44]\n"
+        "ldr r10, [sp, #48]\n"
         "ldr r11, [sp, #12]\n"
         "add r10, r10, r11\n"
-        /* four rows */
+        "str r10, [sp, #52]\n"
+        /* eight rows */
         "27:\n"
-        "ldr r12, [sp, #44]\n"
+        "ldr r12, [sp, #48]\n"
         "ldr r0, [sp, #16]\n"
-        "ldmia lr!, {r4, r5, r6, r7}\n"
+        "ldmia lr!, {r4, r5, r6, r7, r8, r9, r10, r11}\n"
         "tbh [pc, r0, lsl #1]\n"
-        "1104:\n"
-        ".short (28f - 1104b)/2, (29f - 1104b)/2, (30f - 1104b)/2, (31f - 1104b)/2, (32f - 1104b)/2, (33f - 1104b)/2, (34f - 1104b)/2, (35f - 1104b)/2\n"
-        "36:\n"
+        "1111:\n"
+        ".short (28f - 1111b)/2, (29f - 1111b)/2, (30f - 1111b)/2, (31f - 1111b)/2, (32f - 1111b)/2, (33f - 1111b)/2, (34f - 1111b)/2, (35f - 1111b)/2, (36f - 1111b)/2, (37f - 1111b)/2, (38f - 1111b)/2, (39f - 1111b)/2, (40f - 1111b)/2, (41f - 1111b)/2, (42f - 1111b)/2, (43f - 1111b)/2\n"
+        "44:\n"
         "28:\n"
         "ldr r0, [r12], #8\n"
-        "ldr r1, [r12, #-4]\n"
-        "ldr r2, [lr], #16\n"
-        "ldr r3, [lr, #-12]\n"
-        "ldr r8, [lr, #-8]\n"
-        "ldr r9, [lr, #-4]\n"
-        "smlad r4, r0, r2, r4\n"
-        "smlad r6, r0, r3, r6\n"
+        "ldr r1, [lr], #12\n"
+        "ldr r2, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r0, r1, r4\n"
+        "sxtb16 r1, r1\n"
+        "smlad r5, r0, r1, r5\n"
+        "smlad r6, r0, r2, r6\n"
         "sxtb16 r2, r2\n"
+        "smlad r7, r0, r2, r7\n"
+        "smlad r8, r0, r3, r8\n"
         "sxtb16 r3, r3\n"
-        "smlad r5, r0, r2, r5\n"
-        "smlad r7, r0, r3, r7\n"
-        "smlad r4, r1, r8, r4\n"
-        "smlad r6, r1, r9, r6\n"
-        "sxtb16 r8, r8\n"
-        "sxtb16 r9, r9\n"
-        "smlad r5, r1, r8, r5\n"
-        "smlad r7, r1, r9, r7\n"
+        "smlad r9, r0, r3, r9\n"
+        "ldr r1, [lr], #4\n"
+        "ldr r2, [r12, #-4]\n"
+        "ldr r3, [lr], #4\n"
+        "smlad r10, r0, r1, r10\n"
+        "sxtb16 r1, r1\n"
+        "smlad r11, r0, r1, r11\n"
+        "smlad r4, r2, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r2, r3, r5\n"
+        "ldr r0, [lr], #12\n"
+        "ldr r1, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r6, r2, r0, r6\n"
+        "sxtb16 r0, r0\n"
+        "smlad r7, r2, r0, r7\n"
+        "smlad r8, r2, r1, r8\n"
+        "sxtb16 r1, r1\n"
+        "smlad r9, r2, r1, r9\n"
+        "smlad r10, r2, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r2, r3, r11\n"
         "29:\n"
         "ldr r0, [r12], #8\n"
-        "ldr r1, [r12, #-4]\n"
-        "ldr r2, [lr], #16\n"
-        "ldr r3, [lr, #-12]\n"
-        "ldr r8, [lr, #-8]\n"
-        "ldr r9, [lr, #-4]\n"
-        "smlad r4, r0, r2, r4\n"
-        "smlad r6, r0, r3, r6\n"
+        "ldr r1, [lr], #12\n"
+        "ldr r2, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r0, r1, r4\n"
+        "sxtb16 r1, r1\n"
+        "smlad r5, r0, r1, r5\n"
+        "smlad r6, r0, r2, r6\n"
         "sxtb16 r2, r2\n"
+        "smlad r7, r0, r2, r7\n"
+        "smlad r8, r0, r3, r8\n"
         "sxtb16 r3, r3\n"
-        "smlad r5, r0, r2, r5\n"
-        "smlad r7, r0, r3, r7\n"
-        "smlad r4, r1, r8, r4\n"
-        "smlad r6, r1, r9, r6\n"
-        "sxtb16 r8, r8\n"
-        "sxtb16 r9, r9\n"
-        "smlad r5, r1, r8, r5\n"
-        "smlad r7, r1, r9, r7\n"
+        "smlad r9, r0, r3, r9\n"
+        "ldr r1, [lr], #4\n"
+        "ldr r2, [r12, #-4]\n"
+        "ldr r3, [lr], #4\n"
+        "smlad r10, r0, r1, r10\n"
+        "sxtb16 r1, r1\n"
+        "smlad r11, r0, r1, r11\n"
+        "smlad r4, r2, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r2, r3, r5\n"
+        "ldr r0, [lr], #12\n"
+        "ldr r1, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r6, r2, r0, r6\n"
+        "sxtb16 r0, r0\n"
+        "smlad r7, r2, r0, r7\n"
+        "smlad r8, r2, r1, r8\n"
+        "sxtb16 r1, r1\n"
+        "smlad r9, r2, r1, r9\n"
+        "smlad r10, r2, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r2, r3, r11\n"
         "30:\n"
         "ldr r0, [r12], #8\n"
-        "ldr r1, [r12, #-4]\n"
-        "ldr r2, [lr], #16\n"
-        "ldr r3, [lr, #-12]\n"
-        "ldr r8, [lr, #-8]\n"
-        "ldr r9, [lr, #-4]\n"
-        "smlad r4, r0, r2, r4\n"
-        "smlad r6, r0, r3, r6\n"
+        "ldr r1, [lr], #12\n"
+        "ldr r2, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r0, r1, r4\n"
+        "sxtb16 r1, r1\n"
+        "smlad r5, r0, r1, r5\n"
+        "smlad r6, r0, r2, r6\n"
         "sxtb16 r2, r2\n"
+        "smlad r7, r0, r2, r7\n"
+        "smlad r8, r0, r3, r8\n"
         "sxtb16 r3, r3\n"
-        "smlad r5, r0, r2, r5\n"
-        "smlad r7, r0, r3, r7\n"
-        "smlad r4, r1, r8, r4\n"
-        "smlad r6, r1, r9, r6\n"
-        "sxtb16 r8, r8\n"
-        "sxtb16 r9, r9\n"
-        "smlad r5, r1, r8, r5\n"
-        "smlad r7, r1, r9, r7\n"
+        "smlad r9, r0, r3, r9\n"
+        "ldr r1, [lr], #4\n"
+        "ldr r2, [r12, #-4]\n"
+        "ldr r3, [lr], #4\n"
+        "smlad r10, r0, r1, r10\n"
+        "sxtb16 r1, r1\n"
+        "smlad r11, r0, r1, r11\n"
+        "smlad r4, r2, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r2, r3, r5\n"
+        "ldr r0, [lr], #12\n"
+        "ldr r1, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r6, r2, r0, r6\n"
+        "sxtb16 r0, r0\n"
+        "smlad r7, r2, r0, r7\n"
+        "smlad r8, r2, r1, r8\n"
+        "sxtb16 r1, r1\n"
+        "smlad r9, r2, r1, r9\n"
+        "smlad r10, r2, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r2, r3, r11\n"
         "31:\n"
         "ldr r0, [r12], #8\n"
-        "ldr r1, [r12, #-4]\n"
-        "ldr r2, [lr], #16\n"
-        "ldr r3, [lr, #-12]\n"
-        "ldr r8, [lr, #-8]\n"
-        "ldr r9, [lr, #-4]\n"
-        "smlad r4, r0, r2, r4\n"
-        "smlad r6, r0, r3, r6\n"
+        "ldr r1, [lr], #12\n"
+        "ldr r2, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r0, r1, r4\n"
+        "sxtb16 r1, r1\n"
+        "smlad r5, r0, r1, r5\n"
+        "smlad r6, r0, r2, r6\n"
         "sxtb16 r2, r2\n"
+        "smlad r7, r0, r2, r7\n"
+        "smlad r8, r0, r3, r8\n"
         "sxtb16 r3, r3\n"
-        "smlad r5, r0, r2, r5\n"
-        "smlad r7, r0, r3, r7\n"
-        "smlad r4, r1, r8, r4\n"
-        "smlad r6, r1, r9, r6\n"
-        "sxtb16 r8, r8\n"
-        "sxtb16 r9, r9\n"
-        "smlad r5, r1, r8, r5\n"
-        "smlad r7, r1, r9, r7\n"
+        "smlad r9, r0, r3, r9\n"
+        "ldr r1, [lr], #4\n"
+        "ldr r2, [r12, #-4]\n"
+        "ldr r3, [lr], #4\n"
+        "smlad r10, r0, r1, r10\n"
+        "sxtb16 r1, r1\n"
+        "smlad r11, r0, r1, r11\n"
+        "smlad r4, r2, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r2, r3, r5\n"
+        "ldr r0, [lr], #12\n"
+        "ldr r1, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r6, r2, r0, r6\n"
+        "sxtb16 r0, r0\n"
+        "smlad r7, r2, r0, r7\n"
+        "smlad r8, r2, r1, r8\n"
+        "sxtb16 r1, r1\n"
+        "smlad r9, r2, r1, r9\n"
+        "smlad r10, r2, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r2, r3, r11\n"
         "32:\n"
         "ldr r0, [r12], #8\n"
-        "ldr r1, [r12, #-4]\n"
-        "ldr r2, [lr], #16\n"
-        "ldr r3, [lr, #-12]\n"
-        "ldr r8, [lr, #-8]\n"
-        "ldr r9, [lr, #-4]\n"
-        "smlad r4, r0, r2, r4\n"
-        "smlad r6, r0, r3, r6\n"
+        "ldr r1, [lr], #12\n"
+        "ldr r2, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r0, r1, r4\n"
+        "sxtb16 r1, r1\n"
+        "smlad r5, r0, r1, r5\n"
+        "smlad r6, r0, r2, r6\n"
         "sxtb16 r2, r2\n"
+        "smlad r7, r0, r2, r7\n"
+        "smlad r8, r0, r3, r8\n"
         "sxtb16 r3, r3\n"
-        "smlad r5, r0, r2, r5\n"
-        "smlad r7, r0, r3, r7\n"
-        "smlad r4, r1, r8, r4\n"
-        "smlad r6, r1, r9, r6\n"
-        "sxtb16 r8, r8\n"
-        "sxtb16 r9, r9\n"
-        "smlad r5, r1, r8, r5\n"
-        "smlad r7, r1, r9, r7\n"
+        "smlad r9, r0, r3, r9\n"
+        "ldr r1, [lr], #4\n"
+        "ldr r2, [r12, #-4]\n"
+        "ldr r3, [lr], #4\n"
+        "smlad r10, r0, r1, r10\n"
+        "sxtb16 r1, r1\n"
+        "smlad r11, r0, r1, r11\n"
+        "smlad r4, r2, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r2, r3, r5\n"
+        "ldr r0, [lr], #12\n"
+        "ldr r1, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r6, r2, r0, r6\n"
+        "sxtb16 r0, r0\n"
+        "smlad r7, r2, r0, r7\n"
+        "smlad r8, r2, r1, r8\n"
+        "sxtb16 r1, r1\n"
+        "smlad r9, r2, r1, r9\n"
+        "smlad r10, r2, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r2, r3, r11\n"
         "33:\n"
         "ldr r0, [r12], #8\n"
-        "ldr r1, [r12, #-4]\n"
-        "ldr r2, [lr], #16\n"
-        "ldr r3, [lr, #-12]\n"
-        "ldr r8, [lr, #-8]\n"
-        "ldr r9, [lr, #-4]\n"
-        "smlad r4, r0, r2, r4\n"
-        "smlad r6, r0, r3, r6\n"
+        "ldr r1, [lr], #12\n"
+        "ldr r2, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r0, r1, r4\n"
+        "sxtb16 r1, r1\n"
+        "smlad r5, r0, r1, r5\n"
+        "smlad r6, r0, r2, r6\n"
         "sxtb16 r2, r2\n"
+        "smlad r7, r0, r2, r7\n"
+        "smlad r8, r0, r3, r8\n"
         "sxtb16 r3, r3\n"
-        "smlad r5, r0, r2, r5\n"
-        "smlad r7, r0, r3, r7\n"
-        "smlad r4, r1, r8, r4\n"
-        "smlad r6, r1, r9, r6\n"
-        "sxtb16 r8, r8\n"
-        "sxtb16 r9, r9\n"
-        "smlad r5, r1, r8, r5\n"
-        "smlad r7, r1, r9, r7\n"
+        "smlad r9, r0, r3, r9\n"
+        "ldr r1, [lr], #4\n"
+        "ldr r2, [r12, #-4]\n"
+        "ldr r3, [lr], #4\n"
+        "smlad r10, r0, r1, r10\n"
+        "sxtb16 r1, r1\n"
+        "smlad r11, r0, r1, r11\n"
+        "smlad r4, r2, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r2, r3, r5\n"
+        "ldr r0, [lr], #12\n"
+        "ldr r1, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r6, r2, r0, r6\n"
+        "sxtb16 r0, r0\n"
+        "smlad r7, r2, r0, r7\n"
+        "smlad r8, r2, r1, r8\n"
+        "sxtb16 r1, r1\n"
+        "smlad r9, r2, r1, r9\n"
+        "smlad r10, r2, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r2, r3, r11\n"
         "34:\n"
         "ldr r0, [r12], #8\n"
-        "ldr r1, [r12, #-4]\n"
-        "ldr r2, [lr], #16\n"
-        "ldr r3, [lr, #-12]\n"
-        "ldr r8, [lr, #-8]\n"
-        "ldr r9, [lr, #-4]\n"
-        "smlad r4, r0, r2, r4\n"
-        "smlad r6, r0, r3, r6\n"
+        "ldr r1, [lr], #12\n"
+        "ldr r2, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r0, r1, r4\n"
+        "sxtb16 r1, r1\n"
+        "smlad r5, r0, r1, r5\n"
+        "smlad r6, r0, r2, r6\n"
         "sxtb16 r2, r2\n"
+        "smlad r7, r0, r2, r7\n"
+        "smlad r8, r0, r3, r8\n"
         "sxtb16 r3, r3\n"
-        "smlad r5, r0, r2, r5\n"
-        "smlad r7, r0, r3, r7\n"
-        "smlad r4, r1, r8, r4\n"
-        "smlad r6, r1, r9, r6\n"
-        "sxtb16 r8, r8\n"
-        "sxtb16 r9, r9\n"
-        "smlad r5, r1, r8, r5\n"
-        "smlad r7, r1, r9, r7\n"
+        "smlad r9, r0, r3, r9\n"
+        "ldr r1, [lr], #4\n"
+        "ldr r2, [r12, #-4]\n"
+        "ldr r3, [lr], #4\n"
+        "smlad r10, r0, r1, r10\n"
+        "sxtb16 r1, r1\n"
+        "smlad r11, r0, r1, r11\n"
+        "smlad r4, r2, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r2, r3, r5\n"
+        "ldr r0, [lr], #12\n"
+        "ldr r1, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r6, r2, r0, r6\n"
+        "sxtb16 r0, r0\n"
+        "smlad r7, r2, r0, r7\n"
+        "smlad r8, r2, r1, r8\n"
+        "sxtb16 r1, r1\n"
+        "smlad r9, r2, r1, r9\n"
+        "smlad r10, r2, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r2, r3, r11\n"
         "35:\n"
         "ldr r0, [r12], #8\n"
-        "ldr r1, [r12, #-4]\n"
-        "ldr r2, [lr], #16\n"
-        "ldr r3, [lr, #-12]\n"
-        "ldr r8, [lr, #-8]\n"
-        "ldr r9, [lr, #-4]\n"
-        "smlad r4, r0, r2, r4\n"
-        "smlad r6, r0, r3, r6\n"
+        "ldr r1, [lr], #12\n"
+        "ldr r2, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r0, r1, r4\n"
+        "sxtb16 r1, r1\n"
+        "smlad r5, r0, r1, r5\n"
+        "smlad r6, r0, r2, r6\n"
         "sxtb16 r2, r2\n"
+        "smlad r7, r0, r2, r7\n"
+        "smlad r8, r0, r3, r8\n"
         "sxtb16 r3, r3\n"
-        "smlad r5, r0, r2, r5\n"
-        "smlad r7, r0, r3, r7\n"
-        "smlad r4, r1, r8, r4\n"
-        "smlad r6, r1, r9, r6\n"
-        "sxtb16 r8, r8\n"
-        "sxtb16 r9, r9\n"
-        "smlad r5, r1, r8, r5\n"
-        "smlad r7, r1, r9, r7\n"
-        "cmp r12, r10\n"
-        "bne 36b\n"
+        "smlad r9, r0, r3, r9\n"
+        "ldr r1, [lr], #4\n"
+        "ldr r2, [r12, #-4]\n"
+        "ldr r3, [lr], #4\n"
+        "smlad r10, r0, r1, r10\n"
+        "sxtb16 r1, r1\n"
+        "smlad r11, r0, r1, r11\n"
+        "smlad r4, r2, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r2, r3, r5\n"
+        "ldr r0, [lr], #12\n"
+        "ldr r1, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r6, r2, r0, r6\n"
+        "sxtb16 r0, r0\n"
+        "smlad r7, r2, r0, r7\n"
+        "smlad r8, r2, r1, r8\n"
+        "sxtb16 r1, r1\n"
+        "smlad r9, r2, r1, r9\n"
+        "smlad r10, r2, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r2, r3, r11\n"
+        "36:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [lr], #12\n"
+        "ldr r2, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r0, r1, r4\n"
+        "sxtb16 r1, r1\n"
+        "smlad r5, r0, r1, r5\n"
+        "smlad r6, r0, r2, r6\n"
+        "sxtb16 r2, r2\n"
+        "smlad r7, r0, r2, r7\n"
+        "smlad r8, r0, r3, r8\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r0, r3, r9\n"
+        "ldr r1, [lr], #4\n"
+        "ldr r2, [r12, #-4]\n"
+        "ldr r3, [lr], #4\n"
+        "smlad r10, r0, r1, r10\n"
+        "sxtb16 r1, r1\n"
+        "smlad r11, r0, r1, r11\n"
+        "smlad r4, r2, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r2, r3, r5\n"
+        "ldr r0, [lr], #12\n"
+        "ldr r1, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r6, r2, r0, r6\n"
+        "sxtb16 r0, r0\n"
+        "smlad r7, r2, r0, r7\n"
+        "smlad r8, r2, r1, r8\n"
+        "sxtb16 r1, r1\n"
+        "smlad r9, r2, r1, r9\n"
+        "smlad r10, r2, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r2, r3, r11\n"
+        "37:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [lr], #12\n"
+        "ldr r2, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r0, r1, r4\n"
+        "sxtb16 r1, r1\n"
+        "smlad r5, r0, r1, r5\n"
+        "smlad r6, r0, r2, r6\n"
+        "sxtb16 r2, r2\n"
+        "smlad r7, r0, r2, r7\n"
+        "smlad r8, r0, r3, r8\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r0, r3, r9\n"
+        "ldr r1, [lr], #4\n"
+        "ldr r2, [r12, #-4]\n"
+        "ldr r3, [lr], #4\n"
+        "smlad r10, r0, r1, r10\n"
+        "sxtb16 r1, r1\n"
+        "smlad r11, r0, r1, r11\n"
+        "smlad r4, r2, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r2, r3, r5\n"
+        "ldr r0, [lr], #12\n"
+        "ldr r1, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r6, r2, r0, r6\n"
+        "sxtb16 r0, r0\n"
+        "smlad r7, r2, r0, r7\n"
+        "smlad r8, r2, r1, r8\n"
+        "sxtb16 r1, r1\n"
+        "smlad r9, r2, r1, r9\n"
+        "smlad r10, r2, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r2, r3, r11\n"
+        "38:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [lr], #12\n"
+        "ldr r2, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r0, r1, r4\n"
+        "sxtb16 r1, r1\n"
+        "smlad r5, r0, r1, r5\n"
+        "smlad r6, r0, r2, r6\n"
+        "sxtb16 r2, r2\n"
+        "smlad r7, r0, r2, r7\n"
+        "smlad r8, r0, r3, r8\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r0, r3, r9\n"
+        "ldr r1, [lr], #4\n"
+        "ldr r2, [r12, #-4]\n"
+        "ldr r3, [lr], #4\n"
+        "smlad r10, r0, r1, r10\n"
+        "sxtb16 r1, r1\n"
+        "smlad r11, r0, r1, r11\n"
+        "smlad r4, r2, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r2, r3, r5\n"
+        "ldr r0, [lr], #12\n"
+        "ldr r1, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r6, r2, r0, r6\n"
+        "sxtb16 r0, r0\n"
+        "smlad r7, r2, r0, r7\n"
+        "smlad r8, r2, r1, r8\n"
+        "sxtb16 r1, r1\n"
+        "smlad r9, r2, r1, r9\n"
+        "smlad r10, r2, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r2, r3, r11\n"
+        "39:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [lr], #12\n"
+        "ldr r2, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r0, r1, r4\n"
+        "sxtb16 r1, r1\n"
+        "smlad r5, r0, r1, r5\n"
+        "smlad r6, r0, r2, r6\n"
+        "sxtb16 r2, r2\n"
+        "smlad r7, r0, r2, r7\n"
+        "smlad r8, r0, r3, r8\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r0, r3, r9\n"
+        "ldr r1, [lr], #4\n"
+        "ldr r2, [r12, #-4]\n"
+        "ldr r3, [lr], #4\n"
+        "smlad r10, r0, r1, r10\n"
+        "sxtb16 r1, r1\n"
+        "smlad r11, r0, r1, r11\n"
+        "smlad r4, r2, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r2, r3, r5\n"
+        "ldr r0, [lr], #12\n"
+        "ldr r1, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r6, r2, r0, r6\n"
+        "sxtb16 r0, r0\n"
+        "smlad r7, r2, r0, r7\n"
+        "smlad r8, r2, r1, r8\n"
+        "sxtb16 r1, r1\n"
+        "smlad r9, r2, r1, r9\n"
+        "smlad r10, r2, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r2, r3, r11\n"
+        "40:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [lr], #12\n"
+        "ldr r2, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r0, r1, r4\n"
+        "sxtb16 r1, r1\n"
+        "smlad r5, r0, r1, r5\n"
+        "smlad r6, r0, r2, r6\n"
+        "sxtb16 r2, r2\n"
+        "smlad r7, r0, r2, r7\n"
+        "smlad r8, r0, r3, r8\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r0, r3, r9\n"
+        "ldr r1, [lr], #4\n"
+        "ldr r2, [r12, #-4]\n"
+        "ldr r3, [lr], #4\n"
+        "smlad r10, r0, r1, r10\n"
+        "sxtb16 r1, r1\n"
+        "smlad r11, r0, r1, r11\n"
+        "smlad r4, r2, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r2, r3, r5\n"
+        "ldr r0, [lr], #12\n"
+        "ldr r1, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r6, r2, r0, r6\n"
+        "sxtb16 r0, r0\n"
+        "smlad r7, r2, r0, r7\n"
+        "smlad r8, r2, r1, r8\n"
+        "sxtb16 r1, r1\n"
+        "smlad r9, r2, r1, r9\n"
+        "smlad r10, r2, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r2, r3, r11\n"
+        "41:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [lr], #12\n"
+        "ldr r2, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r0, r1, r4\n"
+        "sxtb16 r1, r1\n"
+        "smlad r5, r0, r1, r5\n"
+        "smlad r6, r0, r2, r6\n"
+        "sxtb16 r2, r2\n"
+        "smlad r7, r0, r2, r7\n"
+        "smlad r8, r0, r3, r8\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r0, r3, r9\n"
+        "ldr r1, [lr], #4\n"
+        "ldr r2, [r12, #-4]\n"
+        "ldr r3, [lr], #4\n"
+        "smlad r10, r0, r1, r10\n"
+        "sxtb16 r1, r1\n"
+        "smlad r11, r0, r1, r11\n"
+        "smlad r4, r2, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r2, r3, r5\n"
+        "ldr r0, [lr], #12\n"
+        "ldr r1, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r6, r2, r0, r6\n"
+        "sxtb16 r0, r0\n"
+        "smlad r7, r2, r0, r7\n"
+        "smlad r8, r2, r1, r8\n"
+        "sxtb16 r1, r1\n"
+        "smlad r9, r2, r1, r9\n"
+        "smlad r10, r2, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r2, r3, r11\n"
+        "42:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [lr], #12\n"
+        "ldr r2, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r0, r1, r4\n"
+        "sxtb16 r1, r1\n"
+        "smlad r5, r0, r1, r5\n"
+        "smlad r6, r0, r2, r6\n"
+        "sxtb16 r2, r2\n"
+        "smlad r7, r0, r2, r7\n"
+        "smlad r8, r0, r3, r8\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r0, r3, r9\n"
+        "ldr r1, [lr], #4\n"
+        "ldr r2, [r12, #-4]\n"
+        "ldr r3, [lr], #4\n"
+        "smlad r10, r0, r1, r10\n"
+        "sxtb16 r1, r1\n"
+        "smlad r11, r0, r1, r11\n"
+        "smlad r4, r2, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r2, r3, r5\n"
+        "ldr r0, [lr], #12\n"
+        "ldr r1, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r6, r2, r0, r6\n"
+        "sxtb16 r0, r0\n"
+        "smlad r7, r2, r0, r7\n"
+        "smlad r8, r2, r1, r8\n"
+        "sxtb16 r1, r1\n"
+        "smlad r9, r2, r1, r9\n"
+        "smlad r10, r2, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r2, r3, r11\n"
+        "43:\n"
+        "ldr r0, [r12], #8\n"
+        "ldr r1, [lr], #12\n"
+        "ldr r2, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r0, r1, r4\n"
+        "sxtb16 r1, r1\n"
+        "smlad r5, r0, r1, r5\n"
+        "smlad r6, r0, r2, r6\n"
+        "sxtb16 r2, r2\n"
+        "smlad r7, r0, r2, r7\n"
+        "smlad r8, r0, r3, r8\n"
+        "sxtb16 r3, r3\n"
+        "smlad r9, r0, r3, r9\n"
+        "ldr r1, [lr], #4\n"
+        "ldr r2, [r12, #-4]\n"
+        "ldr r3, [lr], #4\n"
+        "smlad r10, r0, r1, r10\n"
+        "sxtb16 r1, r1\n"
+        "smlad r11, r0, r1, r11\n"
+        "smlad r4, r2, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r2, r3, r5\n"
+        "ldr r0, [lr], #12\n"
+        "ldr r1, [lr, #-8]\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r6, r2, r0, r6\n"
+        "sxtb16 r0, r0\n"
+        "smlad r7, r2, r0, r7\n"
+        "smlad r8, r2, r1, r8\n"
+        "sxtb16 r1, r1\n"
+        "smlad r9, r2, r1, r9\n"
+        "smlad r10, r2, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r2, r3, r11\n"
+        "ldr r0, [sp, #52]\n"
+        "cmp r12, r0\n"
+        "bne 44b\n"
         /* from sums to codes */
         "sub r4, r4, r5\n"
         "asr r4, r4, #7\n"
@@ -1260,309 +2071,684 @@ TFLC_NAKED static void fully_connected_4(TFLC_UNUSED const int8_t *input,
         "sub r6, r6, r7\n"
         "asr r6, r6, #7\n"
         "lsl r7, r7, #1\n"
-        "ldmia lr!, {r0, r1, r2}\n"
+        "sub r8, r8, r9\n"
+        "asr r8, r8, #7\n"
+        "lsl r9, r9, #1\n"
+        "sub r10, r10, r11\n"
+        "asr r10, r10, #7\n"
+        "lsl r11, r11, #1\n"
+        "ldr r0, [sp, #28]\n"
+        "ldr r1, [sp, #32]\n"
+        "ldr r2, [sp, #36]\n"
         "smmlar r5, r5, r0, r1\n"
         "asr r5, r5, r2\n"
         "ssat r5, #8, r5\n"
-        "lsr r2, r2, #8\n"
-        "ldr r0, [lr], #4\n"
-        "ldr r1, [lr], #4\n"
         "smmlar r4, r4, r0, r1\n"
         "asr r4, r4, r2\n"
         "ssat r4, #8, r4\n"
-        "lsr r2, r2, #8\n"
-        "ldr r0, [lr], #4\n"
-        "ldr r1, [lr], #4\n"
         "smmlar r7, r7, r0, r1\n"
         "asr r7, r7, r2\n"
         "ssat r7, #8, r7\n"
-        "lsr r2, r2, #8\n"
-        "ldr r0, [lr], #4\n"
-        "ldr r1, [lr], #4\n"
         "smmlar r6, r6, r0, r1\n"
         "asr r6, r6, r2\n"
         "ssat r6, #8, r6\n"
-        "ldr r0, [sp, #48]\n"
-        "ldr r2, [sp, #40]\n"
-        "cmp lr, r2\n"
-        "beq 37f\n"
+        "ldr r0, [sp, #28]\n"
+        "ldr r1, [sp, #32]\n"
+        "ldr r2, [sp, #36]\n"
+        "smmlar r9, r9, r0, r1\n"
+        "asr r9, r9, r2\n"
+        "ssat r9, #8, r9\n"
+        "smmlar r8, r8, r0, r1\n"
+        "asr r8, r8, r2\n"
+        "ssat r8, #8, r8\n"
+        "smmlar r11, r11, r0, r1\n"
+        "asr r11, r11, r2\n"
+        "ssat r11, #8, r11\n"
+        "smmlar r10, r10, r0, r1\n"
+        "asr r10, r10, r2\n"
+        "ssat r10, #8, r10\n"
+        "ldr r0, [sp, #56]\n"
         "strb r5, [r0], #1\n"
         "strb r4, [r0], #1\n"
         "strb r7, [r0], #1\n"
         "strb r6, [r0], #1\n"
-        "str r0, [sp, #48]\n"
-        "b 27b\n"
-        /* the last group may have fewer rows */
-        "37:\n"
-        "ldr r2, [sp, #20]\n"
-        "strb r5, [r0], #1\n"
-        "cmp r2, #1\n"
-        "ble 38f\n"
-        "strb r4, [r0], #1\n"
-        "cmp r2, #2\n"
-        "ble 38f\n"
-        "strb r7, [r0], #1\n"
-        "cmp r2, #3\n"
-        "ble 38f\n"
-        "strb r6, [r0], #1\n"
-        "38:\n"
-        "add sp, sp, #52\n"
+        "strb r9, [r0], #1\n"
+        "strb r8, [r0], #1\n"
+        "strb r11, [r0], #1\n"
+        "strb r10, [r0], #1\n"
+        "str r0, [sp, #56]\n"
+        "ldr r1, [sp, #20]\n"
+        "cmp lr, r1\n"
+        "bne 27b\n"
+        "add sp, sp, #64\n"
         "pop {r4, r5, r6, r7, r8, r9, r10, r11, pc}\n"
     );
 }
 
 /* FULLY_CONNECTED: i8[1x32] -> i8[1x10].
- * Four rows of the matrix at a time. The activations lie widened in the scratch memory: r12
- * points to them, lr to the weights. r4 to r7 are sums, r0 and r1 activations, r2, r3, r8 and r9
- * two weights of two rows each, r10 is the activations' end.
+ * The activations are widened as they are used.
+ * r12 points to the activations, lr to the weights. r4 to r11 are sums of eight rows of the
+ * matrix, r4 to r7 those of four, r4 and r5 those of two. With eight, r0 to r3 are activations
+ * and weights; else r0 and r1 are activations, r2, r3, r8 and r9 weights.
+ * Each word of weights is two of two rows.
  * - Operator 5: 'model/quant_dense_1/MatMul;...', 320 MACs */
 TFLC_NAKED static void fully_connected_5(TFLC_UNUSED const int8_t *input,
     TFLC_UNUSED int8_t *output,
-    TFLC_UNUSED int8_t *scratch,
-    TFLC_UNUSED const int32_t *layer)
+    TFLC_UNUSED const int32_t *layer,
+    TFLC_UNUSED const int32_t *weights)
 {
     __asm__ volatile(
         "push {r4, r5, r6, r7, r8, r9, r10, r11, lr}\n"
-        "sub sp, sp, #52\n"
+        "sub sp, sp, #48\n"
         /* what the layer is like goes to the stack */
         "mov r8, sp\n"
         "mov r9, #3\n"
         "20:\n"
-        "ldmia r3!, {r4, r5, r6, r7}\n"
+        "ldmia r2!, {r4, r5, r6, r7}\n"
         "stmia r8!, {r4, r5, r6, r7}\n"
         "subs r9, r9, #1\n"
         "bne 20b\n"
-        "str r3, [sp, #36]\n"
-        "ldr r12, [sp, #24]\n"
+        "mov lr, r3\n"
+        "ldr r12, [sp, #8]\n"
         "add r12, r12, r3\n"
-        "str r12, [sp, #40]\n"
-        "str r2, [sp, #44]\n"
-        "str r1, [sp, #48]\n"
-        "mov r4, r0\n"
-        "mov r5, r2\n"
-        "ldr r7, [sp]\n"
-        "ldr r8, [sp, #4]\n"
-        "ldr r9, [sp, #8]\n"
-        "cmp r7, #0\n"
-        "beq 21f\n"
-        "mov r10, r7\n"
-        "25:\n"
-        "ldr r0, [r4], #4\n"
-        "ldr r1, [r4], #4\n"
-        "ldr r2, [r4], #4\n"
-        "ldr r3, [r4], #4\n"
-        "sxtb16 r6, r0\n"
-        "sxtb16 r0, r0, ror #8\n"
-        "str r6, [r5], #4\n"
-        "str r0, [r5], #4\n"
-        "sxtb16 r6, r1\n"
-        "sxtb16 r1, r1, ror #8\n"
-        "str r6, [r5], #4\n"
-        "str r1, [r5], #4\n"
-        "sxtb16 r6, r2\n"
-        "sxtb16 r2, r2, ror #8\n"
-        "str r6, [r5], #4\n"
-        "str r2, [r5], #4\n"
-        "sxtb16 r6, r3\n"
-        "sxtb16 r3, r3, ror #8\n"
-        "str r6, [r5], #4\n"
-        "str r3, [r5], #4\n"
-        "subs r10, r10, #1\n"
-        "bne 25b\n"
-        "21:\n"
-        "cmp r8, #0\n"
-        "beq 22f\n"
-        "mov r10, r8\n"
-        "26:\n"
-        "ldr r0, [r4], #4\n"
-        "sxtb16 r6, r0\n"
-        "sxtb16 r0, r0, ror #8\n"
-        "str r6, [r5], #4\n"
-        "str r0, [r5], #4\n"
-        "subs r10, r10, #1\n"
-        "bne 26b\n"
-        "22:\n"
-        "cmp r9, #0\n"
-        "beq 24f\n"
-        "ldrsb r0, [r4], #1\n"
-        "cmp r9, #1\n"
-        "beq 23f\n"
-        "ldrsb r1, [r4], #1\n"
-        "pkhbt r0, r0, r1, lsl #16\n"
-        "23:\n"
-        "str r0, [r5], #4\n"
-        "cmp r9, #3\n"
-        "bne 24f\n"
-        "ldrsb r0, [r4], #1\n"
-        "str r0, [r5], #4\n"
-        "24:\n"
-        "ldr lr, [sp, #36]\n"
-        "ldr r10, [sp, #44]\n"
-        "ldr r11, [sp, #12]\n"
+        "str r12, [sp, #8]\n"
+        "ldr r12, [sp, #12]\n"
+        "add r12, r12, r3\n"
+        "str r12, [sp, #12]\n"
+        "str r1, [sp, #44]\n"
+        "str r0, [sp, #36]\n"
+        "ldr r10, [sp, #36]\n"
+        "ldr r11, [sp]\n"
         "add r10, r10, r11\n"
-        /* four rows */
-        "27:\n"
-        "ldr r12, [sp, #44]\n"
-        "ldr r0, [sp, #16]\n"
-        "ldmia lr!, {r4, r5, r6, r7}\n"
+        "str r10, [sp, #40]\n"
+        /* eight rows */
+        "21:\n"
+        "ldr r12, [sp, #36]\n"
+        "ldr r0, [sp, #4]\n"
+        "ldmia lr!, {r4, r5, r6, r7, r8, r9, r10, r11}\n"
         "tbh [pc, r0, lsl #1]\n"
-        "1104:\n"
-        ".short (28f - 1104b)/2, (29f - 1104b)/2, (30f - 1104b)/2, (31f - 1104b)/2, (32f - 1104b)/2, (33f - 1104b)/2, (34f - 1104b)/2, (35f - 1104b)/2\n"
-        "36:\n"
+        "1049:\n"
+        ".short (22f - 1049b)/2, (23f - 1049b)/2, (24f - 1049b)/2, (25f - 1049b)/2, (26f - 1049b)/2, (27f - 1049b)/2, (28f - 1049b)/2, (29f - 1049b)/2, (30f - 1049b)/2, (31f - 1049b)/2, (32f - 1049b)/2, (33f - 1049b)/2, (34f - 1049b)/2, (35f - 1049b)/2, (36f - 1049b)/2, (37f - 1049b)/2\n"
+        "38:\n"
+        "22:\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
+        "smlad r4, r0, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r3, r3\n"
+        "smlad r7, r0, r3, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r0, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r0, r2, r9\n"
+        "smlad r10, r0, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r0, r3, r11\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r1, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r1, r2, r5\n"
+        "smlad r6, r1, r3, r6\n"
+        "sxtb16 r3, r3\n"
+        "smlad r7, r1, r3, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r10, r1, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r1, r3, r11\n"
+        "23:\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
+        "smlad r4, r0, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r3, r3\n"
+        "smlad r7, r0, r3, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r0, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r0, r2, r9\n"
+        "smlad r10, r0, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r0, r3, r11\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r1, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r1, r2, r5\n"
+        "smlad r6, r1, r3, r6\n"
+        "sxtb16 r3, r3\n"
+        "smlad r7, r1, r3, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r10, r1, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r1, r3, r11\n"
+        "24:\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
+        "smlad r4, r0, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r3, r3\n"
+        "smlad r7, r0, r3, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r0, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r0, r2, r9\n"
+        "smlad r10, r0, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r0, r3, r11\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r1, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r1, r2, r5\n"
+        "smlad r6, r1, r3, r6\n"
+        "sxtb16 r3, r3\n"
+        "smlad r7, r1, r3, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r10, r1, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r1, r3, r11\n"
+        "25:\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
+        "smlad r4, r0, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r3, r3\n"
+        "smlad r7, r0, r3, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r0, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r0, r2, r9\n"
+        "smlad r10, r0, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r0, r3, r11\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r1, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r1, r2, r5\n"
+        "smlad r6, r1, r3, r6\n"
+        "sxtb16 r3, r3\n"
+        "smlad r7, r1, r3, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r10, r1, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r1, r3, r11\n"
+        "26:\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
+        "smlad r4, r0, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r3, r3\n"
+        "smlad r7, r0, r3, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r0, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r0, r2, r9\n"
+        "smlad r10, r0, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r0, r3, r11\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r1, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r1, r2, r5\n"
+        "smlad r6, r1, r3, r6\n"
+        "sxtb16 r3, r3\n"
+        "smlad r7, r1, r3, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r10, r1, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r1, r3, r11\n"
+        "27:\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
+        "smlad r4, r0, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r3, r3\n"
+        "smlad r7, r0, r3, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r0, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r0, r2, r9\n"
+        "smlad r10, r0, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r0, r3, r11\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r1, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r1, r2, r5\n"
+        "smlad r6, r1, r3, r6\n"
+        "sxtb16 r3, r3\n"
+        "smlad r7, r1, r3, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r10, r1, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r1, r3, r11\n"
         "28:\n"
-        "ldr r0, [r12], #8\n"
-        "ldr r1, [r12, #-4]\n"
-        "ldr r2, [lr], #16\n"
-        "ldr r3, [lr, #-12]\n"
-        "ldr r8, [lr, #-8]\n"
-        "ldr r9, [lr, #-4]\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
         "smlad r4, r0, r2, r4\n"
-        "smlad r6, r0, r3, r6\n"
         "sxtb16 r2, r2\n"
-        "sxtb16 r3, r3\n"
         "smlad r5, r0, r2, r5\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r3, r3\n"
         "smlad r7, r0, r3, r7\n"
-        "smlad r4, r1, r8, r4\n"
-        "smlad r6, r1, r9, r6\n"
-        "sxtb16 r8, r8\n"
-        "sxtb16 r9, r9\n"
-        "smlad r5, r1, r8, r5\n"
-        "smlad r7, r1, r9, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r0, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r0, r2, r9\n"
+        "smlad r10, r0, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r0, r3, r11\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r1, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r1, r2, r5\n"
+        "smlad r6, r1, r3, r6\n"
+        "sxtb16 r3, r3\n"
+        "smlad r7, r1, r3, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r10, r1, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r1, r3, r11\n"
         "29:\n"
-        "ldr r0, [r12], #8\n"
-        "ldr r1, [r12, #-4]\n"
-        "ldr r2, [lr], #16\n"
-        "ldr r3, [lr, #-12]\n"
-        "ldr r8, [lr, #-8]\n"
-        "ldr r9, [lr, #-4]\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
         "smlad r4, r0, r2, r4\n"
-        "smlad r6, r0, r3, r6\n"
         "sxtb16 r2, r2\n"
-        "sxtb16 r3, r3\n"
         "smlad r5, r0, r2, r5\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r3, r3\n"
         "smlad r7, r0, r3, r7\n"
-        "smlad r4, r1, r8, r4\n"
-        "smlad r6, r1, r9, r6\n"
-        "sxtb16 r8, r8\n"
-        "sxtb16 r9, r9\n"
-        "smlad r5, r1, r8, r5\n"
-        "smlad r7, r1, r9, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r0, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r0, r2, r9\n"
+        "smlad r10, r0, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r0, r3, r11\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r1, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r1, r2, r5\n"
+        "smlad r6, r1, r3, r6\n"
+        "sxtb16 r3, r3\n"
+        "smlad r7, r1, r3, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r10, r1, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r1, r3, r11\n"
         "30:\n"
-        "ldr r0, [r12], #8\n"
-        "ldr r1, [r12, #-4]\n"
-        "ldr r2, [lr], #16\n"
-        "ldr r3, [lr, #-12]\n"
-        "ldr r8, [lr, #-8]\n"
-        "ldr r9, [lr, #-4]\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
         "smlad r4, r0, r2, r4\n"
-        "smlad r6, r0, r3, r6\n"
         "sxtb16 r2, r2\n"
-        "sxtb16 r3, r3\n"
         "smlad r5, r0, r2, r5\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r3, r3\n"
         "smlad r7, r0, r3, r7\n"
-        "smlad r4, r1, r8, r4\n"
-        "smlad r6, r1, r9, r6\n"
-        "sxtb16 r8, r8\n"
-        "sxtb16 r9, r9\n"
-        "smlad r5, r1, r8, r5\n"
-        "smlad r7, r1, r9, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r0, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r0, r2, r9\n"
+        "smlad r10, r0, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r0, r3, r11\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r1, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r1, r2, r5\n"
+        "smlad r6, r1, r3, r6\n"
+        "sxtb16 r3, r3\n"
+        "smlad r7, r1, r3, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r10, r1, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r1, r3, r11\n"
         "31:\n"
-        "ldr r0, [r12], #8\n"
-        "ldr r1, [r12, #-4]\n"
-        "ldr r2, [lr], #16\n"
-        "ldr r3, [lr, #-12]\n"
-        "ldr r8, [lr, #-8]\n"
-        "ldr r9, [lr, #-4]\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
         "smlad r4, r0, r2, r4\n"
-        "smlad r6, r0, r3, r6\n"
         "sxtb16 r2, r2\n"
-        "sxtb16 r3, r3\n"
         "smlad r5, r0, r2, r5\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r3, r3\n"
         "smlad r7, r0, r3, r7\n"
-        "smlad r4, r1, r8, r4\n"
-        "smlad r6, r1, r9, r6\n"
-        "sxtb16 r8, r8\n"
-        "sxtb16 r9, r9\n"
-        "smlad r5, r1, r8, r5\n"
-        "smlad r7, r1, r9, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r0, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r0, r2, r9\n"
+        "smlad r10, r0, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r0, r3, r11\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r1, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r1, r2, r5\n"
+        "smlad r6, r1, r3, r6\n"
+        "sxtb16 r3, r3\n"
+        "smlad r7, r1, r3, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r10, r1, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r1, r3, r11\n"
         "32:\n"
-        "ldr r0, [r12], #8\n"
-        "ldr r1, [r12, #-4]\n"
-        "ldr r2, [lr], #16\n"
-        "ldr r3, [lr, #-12]\n"
-        "ldr r8, [lr, #-8]\n"
-        "ldr r9, [lr, #-4]\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
         "smlad r4, r0, r2, r4\n"
-        "smlad r6, r0, r3, r6\n"
         "sxtb16 r2, r2\n"
-        "sxtb16 r3, r3\n"
         "smlad r5, r0, r2, r5\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r3, r3\n"
         "smlad r7, r0, r3, r7\n"
-        "smlad r4, r1, r8, r4\n"
-        "smlad r6, r1, r9, r6\n"
-        "sxtb16 r8, r8\n"
-        "sxtb16 r9, r9\n"
-        "smlad r5, r1, r8, r5\n"
-        "smlad r7, r1, r9, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r0, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r0, r2, r9\n"
+        "smlad r10, r0, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r0, r3, r11\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r1, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r1, r2, r5\n"
+        "smlad r6, r1, r3, r6\n"
+        "sxtb16 r3, r3\n"
+        "smlad r7, r1, r3, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r10, r1, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r1, r3, r11\n"
         "33:\n"
-        "ldr r0, [r12], #8\n"
-        "ldr r1, [r12, #-4]\n"
-        "ldr r2, [lr], #16\n"
-        "ldr r3, [lr, #-12]\n"
-        "ldr r8, [lr, #-8]\n"
-        "ldr r9, [lr, #-4]\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
         "smlad r4, r0, r2, r4\n"
-        "smlad r6, r0, r3, r6\n"
         "sxtb16 r2, r2\n"
-        "sxtb16 r3, r3\n"
         "smlad r5, r0, r2, r5\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r3, r3\n"
         "smlad r7, r0, r3, r7\n"
-        "smlad r4, r1, r8, r4\n"
-        "smlad r6, r1, r9, r6\n"
-        "sxtb16 r8, r8\n"
-        "sxtb16 r9, r9\n"
-        "smlad r5, r1, r8, r5\n"
-        "smlad r7, r1, r9, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r0, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r0, r2, r9\n"
+        "smlad r10, r0, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r0, r3, r11\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r1, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r1, r2, r5\n"
+        "smlad r6, r1, r3, r6\n"
+        "sxtb16 r3, r3\n"
+        "smlad r7, r1, r3, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r10, r1, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r1, r3, r11\n"
         "34:\n"
-        "ldr r0, [r12], #8\n"
-        "ldr r1, [r12, #-4]\n"
-        "ldr r2, [lr], #16\n"
-        "ldr r3, [lr, #-12]\n"
-        "ldr r8, [lr, #-8]\n"
-        "ldr r9, [lr, #-4]\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
         "smlad r4, r0, r2, r4\n"
-        "smlad r6, r0, r3, r6\n"
         "sxtb16 r2, r2\n"
-        "sxtb16 r3, r3\n"
         "smlad r5, r0, r2, r5\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r3, r3\n"
         "smlad r7, r0, r3, r7\n"
-        "smlad r4, r1, r8, r4\n"
-        "smlad r6, r1, r9, r6\n"
-        "sxtb16 r8, r8\n"
-        "sxtb16 r9, r9\n"
-        "smlad r5, r1, r8, r5\n"
-        "smlad r7, r1, r9, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r0, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r0, r2, r9\n"
+        "smlad r10, r0, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r0, r3, r11\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r1, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r1, r2, r5\n"
+        "smlad r6, r1, r3, r6\n"
+        "sxtb16 r3, r3\n"
+        "smlad r7, r1, r3, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r10, r1, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r1, r3, r11\n"
         "35:\n"
-        "ldr r0, [r12], #8\n"
-        "ldr r1, [r12, #-4]\n"
-        "ldr r2, [lr], #16\n"
-        "ldr r3, [lr, #-12]\n"
-        "ldr r8, [lr, #-8]\n"
-        "ldr r9, [lr, #-4]\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
         "smlad r4, r0, r2, r4\n"
-        "smlad r6, r0, r3, r6\n"
         "sxtb16 r2, r2\n"
-        "sxtb16 r3, r3\n"
         "smlad r5, r0, r2, r5\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r3, r3\n"
         "smlad r7, r0, r3, r7\n"
-        "smlad r4, r1, r8, r4\n"
-        "smlad r6, r1, r9, r6\n"
-        "sxtb16 r8, r8\n"
-        "sxtb16 r9, r9\n"
-        "smlad r5, r1, r8, r5\n"
-        "smlad r7, r1, r9, r7\n"
-        "cmp r12, r10\n"
-        "bne 36b\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r0, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r0, r2, r9\n"
+        "smlad r10, r0, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r0, r3, r11\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r1, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r1, r2, r5\n"
+        "smlad r6, r1, r3, r6\n"
+        "sxtb16 r3, r3\n"
+        "smlad r7, r1, r3, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r10, r1, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r1, r3, r11\n"
+        "36:\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
+        "smlad r4, r0, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r3, r3\n"
+        "smlad r7, r0, r3, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r0, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r0, r2, r9\n"
+        "smlad r10, r0, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r0, r3, r11\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r1, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r1, r2, r5\n"
+        "smlad r6, r1, r3, r6\n"
+        "sxtb16 r3, r3\n"
+        "smlad r7, r1, r3, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r10, r1, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r1, r3, r11\n"
+        "37:\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
+        "smlad r4, r0, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r6, r0, r3, r6\n"
+        "sxtb16 r3, r3\n"
+        "smlad r7, r0, r3, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r0, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r0, r2, r9\n"
+        "smlad r10, r0, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r0, r3, r11\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r4, r1, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r1, r2, r5\n"
+        "smlad r6, r1, r3, r6\n"
+        "sxtb16 r3, r3\n"
+        "smlad r7, r1, r3, r7\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "smlad r8, r1, r2, r8\n"
+        "sxtb16 r2, r2\n"
+        "smlad r9, r1, r2, r9\n"
+        "smlad r10, r1, r3, r10\n"
+        "sxtb16 r3, r3\n"
+        "smlad r11, r1, r3, r11\n"
+        "ldr r0, [sp, #40]\n"
+        "cmp r12, r0\n"
+        "bne 38b\n"
         /* from sums to codes */
         "sub r4, r4, r5\n"
         "asr r4, r4, #7\n"
@@ -1570,57 +2756,286 @@ TFLC_NAKED static void fully_connected_5(TFLC_UNUSED const int8_t *input,
         "sub r6, r6, r7\n"
         "asr r6, r6, #7\n"
         "lsl r7, r7, #1\n"
-        "ldmia lr!, {r0, r1, r2}\n"
+        "sub r8, r8, r9\n"
+        "asr r8, r8, #7\n"
+        "lsl r9, r9, #1\n"
+        "sub r10, r10, r11\n"
+        "asr r10, r10, #7\n"
+        "lsl r11, r11, #1\n"
+        "ldr r0, [sp, #16]\n"
+        "ldr r1, [sp, #20]\n"
+        "ldr r2, [sp, #24]\n"
         "add r3, r1, r5, asr #31\n"
         "smmlar r5, r5, r0, r3\n"
         "asr r5, r5, r2\n"
         "ssat r5, #8, r5\n"
-        "lsr r2, r2, #8\n"
-        "ldr r0, [lr], #4\n"
-        "ldr r1, [lr], #4\n"
         "add r3, r1, r4, asr #31\n"
         "smmlar r4, r4, r0, r3\n"
         "asr r4, r4, r2\n"
         "ssat r4, #8, r4\n"
-        "lsr r2, r2, #8\n"
-        "ldr r0, [lr], #4\n"
-        "ldr r1, [lr], #4\n"
         "add r3, r1, r7, asr #31\n"
         "smmlar r7, r7, r0, r3\n"
         "asr r7, r7, r2\n"
         "ssat r7, #8, r7\n"
-        "lsr r2, r2, #8\n"
-        "ldr r0, [lr], #4\n"
-        "ldr r1, [lr], #4\n"
         "add r3, r1, r6, asr #31\n"
         "smmlar r6, r6, r0, r3\n"
         "asr r6, r6, r2\n"
         "ssat r6, #8, r6\n"
-        "ldr r0, [sp, #48]\n"
-        "ldr r2, [sp, #40]\n"
-        "cmp lr, r2\n"
-        "beq 37f\n"
+        "ldr r0, [sp, #16]\n"
+        "ldr r1, [sp, #20]\n"
+        "ldr r2, [sp, #24]\n"
+        "add r3, r1, r9, asr #31\n"
+        "smmlar r9, r9, r0, r3\n"
+        "asr r9, r9, r2\n"
+        "ssat r9, #8, r9\n"
+        "add r3, r1, r8, asr #31\n"
+        "smmlar r8, r8, r0, r3\n"
+        "asr r8, r8, r2\n"
+        "ssat r8, #8, r8\n"
+        "add r3, r1, r11, asr #31\n"
+        "smmlar r11, r11, r0, r3\n"
+        "asr r11, r11, r2\n"
+        "ssat r11, #8, r11\n"
+        "add r3, r1, r10, asr #31\n"
+        "smmlar r10, r10, r0, r3\n"
+        "asr r10, r10, r2\n"
+        "ssat r10, #8, r10\n"
+        "ldr r0, [sp, #44]\n"
         "strb r5, [r0], #1\n"
         "strb r4, [r0], #1\n"
         "strb r7, [r0], #1\n"
         "strb r6, [r0], #1\n"
-        "str r0, [sp, #48]\n"
-        "b 27b\n"
-        /* the last group may have fewer rows */
-        "37:\n"
-        "ldr r2, [sp, #20]\n"
+        "strb r9, [r0], #1\n"
+        "strb r8, [r0], #1\n"
+        "strb r11, [r0], #1\n"
+        "strb r10, [r0], #1\n"
+        "str r0, [sp, #44]\n"
+        "ldr r1, [sp, #8]\n"
+        "cmp lr, r1\n"
+        "bne 21b\n"
+        /* the rows behind them */
+        "ldr r12, [sp, #36]\n"
+        "ldr r0, [sp, #4]\n"
+        "ldmia lr!, {r4, r5}\n"
+        "tbh [pc, r0, lsl #1]\n"
+        "1700:\n"
+        ".short (39f - 1700b)/2, (40f - 1700b)/2, (41f - 1700b)/2, (42f - 1700b)/2, (43f - 1700b)/2, (44f - 1700b)/2, (45f - 1700b)/2, (46f - 1700b)/2, (47f - 1700b)/2, (48f - 1700b)/2, (49f - 1700b)/2, (50f - 1700b)/2, (51f - 1700b)/2, (52f - 1700b)/2, (53f - 1700b)/2, (54f - 1700b)/2\n"
+        "55:\n"
+        "39:\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
+        "smlad r4, r0, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r4, r1, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r1, r3, r5\n"
+        "40:\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
+        "smlad r4, r0, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r4, r1, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r1, r3, r5\n"
+        "41:\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
+        "smlad r4, r0, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r4, r1, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r1, r3, r5\n"
+        "42:\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
+        "smlad r4, r0, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r4, r1, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r1, r3, r5\n"
+        "43:\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
+        "smlad r4, r0, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r4, r1, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r1, r3, r5\n"
+        "44:\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
+        "smlad r4, r0, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r4, r1, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r1, r3, r5\n"
+        "45:\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
+        "smlad r4, r0, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r4, r1, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r1, r3, r5\n"
+        "46:\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
+        "smlad r4, r0, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r4, r1, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r1, r3, r5\n"
+        "47:\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
+        "smlad r4, r0, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r4, r1, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r1, r3, r5\n"
+        "48:\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
+        "smlad r4, r0, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r4, r1, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r1, r3, r5\n"
+        "49:\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
+        "smlad r4, r0, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r4, r1, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r1, r3, r5\n"
+        "50:\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
+        "smlad r4, r0, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r4, r1, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r1, r3, r5\n"
+        "51:\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
+        "smlad r4, r0, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r4, r1, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r1, r3, r5\n"
+        "52:\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
+        "smlad r4, r0, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r4, r1, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r1, r3, r5\n"
+        "53:\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
+        "smlad r4, r0, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r4, r1, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r1, r3, r5\n"
+        "54:\n"
+        "ldr r0, [r12], #4\n"
+        "ldr r2, [lr], #8\n"
+        "ldr r3, [lr, #-4]\n"
+        "sxtb16 r1, r0, ror #8\n"
+        "sxtb16 r0, r0\n"
+        "smlad r4, r0, r2, r4\n"
+        "sxtb16 r2, r2\n"
+        "smlad r5, r0, r2, r5\n"
+        "smlad r4, r1, r3, r4\n"
+        "sxtb16 r3, r3\n"
+        "smlad r5, r1, r3, r5\n"
+        "ldr r0, [sp, #40]\n"
+        "cmp r12, r0\n"
+        "bne 55b\n"
+        /* from sums to codes */
+        "sub r4, r4, r5\n"
+        "asr r4, r4, #7\n"
+        "lsl r5, r5, #1\n"
+        "ldr r0, [sp, #16]\n"
+        "ldr r1, [sp, #20]\n"
+        "ldr r2, [sp, #24]\n"
+        "add r3, r1, r5, asr #31\n"
+        "smmlar r5, r5, r0, r3\n"
+        "asr r5, r5, r2\n"
+        "ssat r5, #8, r5\n"
+        "add r3, r1, r4, asr #31\n"
+        "smmlar r4, r4, r0, r3\n"
+        "asr r4, r4, r2\n"
+        "ssat r4, #8, r4\n"
+        "ldr r0, [sp, #44]\n"
         "strb r5, [r0], #1\n"
-        "cmp r2, #1\n"
-        "ble 38f\n"
         "strb r4, [r0], #1\n"
-        "cmp r2, #2\n"
-        "ble 38f\n"
-        "strb r7, [r0], #1\n"
-        "cmp r2, #3\n"
-        "ble 38f\n"
-        "strb r6, [r0], #1\n"
-        "38:\n"
-        "add sp, sp, #52\n"
+        "str r0, [sp, #44]\n"
+        "add sp, sp, #48\n"
         "pop {r4, r5, r6, r7, r8, r9, r10, r11, pc}\n"
     );
 }
@@ -1651,313 +3066,332 @@ TFLC_NOINLINE static void softmax_6(
     }
 }
 
-/* sizes, then weights and factors of
+/* what the layer of
+ * 'model/quant_conv2d/Relu;model/quant_conv2d/BiasAdd;model/quant_conv2d/Conv2D;model/quant_conv2d/BiasAdd/ReadVariableOp'
+ * is like */
+static const int32_t layer_0[36] = {
+0,0,3,3,5,8,1,0,-9,-1,-1,1,1,6,6,8,8,3,1,1,-2139062144,1,48,3,8,64,16,48,11,4,400,-127,127,0,0,0
+};
+
+/* weights and factors of
  * 'model/quant_conv2d/Relu;model/quant_conv2d/BiasAdd;model/quant_conv2d/Conv2D;model/quant_conv2d/BiasAdd/ReadVariableOp'
  * in the order of their use */
-static const int32_t layer_0[132] = {
-0,0,3,3,5,8,1,0,-9,-1,-1,1,1,6,6,8,8,3,1,1,-2139062144,1,48,64,16,48,2,4,400,129,127,0,4472924,
--62116,14315097,58457,-158306101,170491614,1284,43770,-2128703249,1384060247,24499,18728,1442375809,
-1566450718,11165,22091,1303762926,-129536,151587082,1584717218,-64768,2097445178,-64768,2034844606,
--64768,2628828,40156,3454209,50945,140572543,-147538628,20325,18363,1878622032,1753210727,1832,
-10578,-2020223781,606229305,43279,32976,2130226023,-64768,134809865,2127462628,-64768,1916945253,
--64768,1194738135,-32384,11882408,-12632,12239174,7238,1453612348,51906057,58595,54601,1603656625,
-2130008284,5175,29766,2128989569,947996118,13668,52347,1831416757,-64768,134809609,1387944220,
--32384,1695271266,-64768,1197314064,-32384,10508023,38903,2615477,28341,1425111229,-289865585,9855,
-32572,2136736498,-112402964,15486,24703,-993819100,-1840136910,13873,59401,1621172632,-64768,
-151521545,1927281661,-64768,1131607858,-32384,2004712624,-64768
+static const int32_t weights_0[100] = {
+4472924,-62116,14315097,58457,-158306101,170491614,1284,43770,-2128703249,1384060247,24499,18728,
+1442375809,1566450718,11165,22091,1303762926,-129536,151587082,1584717218,-64768,2097445178,-64768,
+2034844606,-64768,2628828,40156,3454209,50945,140572543,-147538628,20325,18363,1878622032,
+1753210727,1832,10578,-2020223781,606229305,43279,32976,2130226023,-64768,134809865,2127462628,
+-64768,1916945253,-64768,1194738135,-32384,11882408,-12632,12239174,7238,1453612348,51906057,58595,
+54601,1603656625,2130008284,5175,29766,2128989569,947996118,13668,52347,1831416757,-64768,134809609,
+1387944220,-32384,1695271266,-64768,1197314064,-32384,10508023,38903,2615477,28341,1425111229,
+-289865585,9855,32572,2136736498,-112402964,15486,24703,-993819100,-1840136910,13873,59401,
+1621172632,-64768,151521545,1927281661,-64768,1131607858,-32384,2004712624,-64768
 };
 
-/* sizes, then weights and factors of
+/* what the layer of 'model/quant_max_pooling2d/MaxPool' is like */
+static const int32_t layer_1[20] = {
+0,2,2,-6,4,0,2,2,-6,4,128,16,112,32,1,0,268435457,-16,-2139062144,2139062143
+};
+
+/* what the layer of
+ * 'model/quant_conv2d_1/Relu;model/quant_conv2d_1/BiasAdd;model/quant_conv2d_1/Conv2D;model/quant_conv2d_1/BiasAdd/ReadVariableOp'
+ * is like */
+static const int32_t layer_2[20] = {
+3,0,0,3,16,2,16,32,0,4,32,576,9,4,5024,-128,127,0,0,0
+};
+
+/* weights and factors of
  * 'model/quant_conv2d_1/Relu;model/quant_conv2d_1/BiasAdd;model/quant_conv2d_1/Conv2D;model/quant_conv2d_1/BiasAdd/ReadVariableOp'
  * in the order of their use */
-static const int32_t layer_2[1276] = {
-3,0,0,3,16,2,16,32,0,4,32,576,0,4,5024,128,127,0,0,0,-69570151,150425,-73719562,-331786,-265879825,
-1527953758,-2130389255,-1294544762,1192846111,-1018478173,657034031,-684864450,-1894505762,
--1845442878,-1742961924,-1450764589,437739837,-2000464901,103917626,1485943503,706632194,
--2138124199,1763444425,-1063280421,-1288858318,-464026030,-436113841,1117140261,1190384280,
--551299926,-385187549,925245877,98304007,1372715450,1561181505,-1746367690,1609345257,-1498949154,
--1105678363,-989298387,-555040744,464666106,-1040556240,-547494730,-737174354,-973551844,-268511187,
--366602678,-17506273,-1809836780,-518902992,-478733075,-825645581,1644314720,1741329415,-642232920,
-249294636,-1828131648,-1507306970,-1945856632,14618622,-476524718,-136329740,-1881033992,
--1477131044,395446323,1240744672,515245809,-2084512800,1075746481,-2017518289,1330504232,1774487808,
-9478636,2511111,-1890999034,118991907,-1602112200,-1058756898,704438493,183571647,-1121987700,
--1861289992,1569776194,-456059903,452410568,-1529308367,-523913034,-187754732,1726687115,419807165,
-1085583575,1094584896,1369709852,315290674,384625297,588963541,263570994,1112555548,1313420032,
--1993785872,-1901022561,-1320998602,-1639952483,86719693,362996870,1162531647,-955841624,
--1727806918,1170221766,1130539527,1750450190,1259345423,-79674630,-892942848,-1163660502,
--2110218751,-842508043,1544226350,-925285406,-1744026648,-883635646,910758940,366344956,-169374417,
-559014365,-1825164600,-1733643952,1798847472,-990932654,1158128391,673038367,740218095,-1919655402,
--1479184114,65476402,-182137593,-1057605439,-1367350465,-541269080,1740455664,764005598,-1489704725,
-1345196554,-1536589566,484385308,-1744356906,1491023866,1260144121,-65280,185273097,1347481437,
--261120,1405706734,-261120,1373786870,-261120,9493380,78724,28619200,34752,339345906,-301011170,
-1358831369,568727038,540800513,-102959079,-733766532,602589491,365308394,239674126,39275000,
-169031965,435229451,520946184,-266654199,-768672449,787997181,404950044,840178609,-451782372,
-52029969,-232712649,278086389,1043546383,-1237397789,-570486320,551209204,-165889179,336401133,
-455871796,336729638,522255430,840761831,722730741,890284984,101904558,117320457,87488552,-653864794,
--619061989,221567128,345909424,554903353,71258357,-262797839,566897890,-826724119,-763284484,
-802233091,1055785751,-402411057,-685975491,1359416880,719638507,478232613,1326723319,-704844129,
--1259468778,1204812006,1090642189,-423035919,570229771,271719439,351786009,-234486529,-786361587,
-875563853,382021670,-400808170,-1140905968,-1639711031,-986977991,1145492860,432079105,-434552232,
--873530395,-1155984346,-788726498,240460812,1223245026,-217717250,755044870,268955398,437511394,
-338352173,403881529,104868982,1170356452,-640946009,-502135543,788657164,972358463,702031871,
-365309931,93583632,385683228,-454682855,788985838,99099367,621676549,-15014111,199541986,-183445256,
-354012928,-151766010,-149617303,201127415,386147581,-586746626,-401549583,117955086,-1106053623,
--152957703,-135853794,-990501692,-306176034,-49072074,487727362,1474509554,2125809930,-332389354,
--172601395,47904235,500550078,-235281380,1054548982,1161498362,835572435,-903939556,-402455780,
--835654896,-154991029,-890692630,63913471,-2133996051,-1205669405,103239624,-552925162,-1730089948,
--854584312,-1059078326,-1173241144,-336981149,-1476661816,1167647992,-65280,151587081,1324170273,
--65280,1183950148,-65280,1492454463,-65280,35314443,49675,38028087,56887,1077008130,-131661286,
-906298100,337632777,859584279,388224275,618353935,502530291,-51456264,-669912860,506070535,
-352578557,350679055,-835723979,54590780,-404038398,219088375,373099775,587676884,-839176812,
-488980492,-602661074,-636149415,635841315,330614199,671369115,54990260,-213722086,538779670,
-219619121,334241037,1106578989,-95483872,-868221939,820788121,-467207651,187301215,473441360,
-788754002,505026687,-856757784,-638095712,1162370114,-397609453,1278820119,-720975830,1042170957,
-85782075,824834029,136249333,-147597359,168301015,705764838,519753727,-489014540,921549058,
--1291795716,-453490680,1091116820,989340419,70110736,536283639,-921699100,-773069290,-266863851,
-270866192,403374846,-604352571,-400688174,-584178946,-1363661631,954193658,754003959,-619696913,
-400814632,-32511996,-84265503,688196571,2122403581,-449979402,-236063265,13235732,-523053613,
-14424841,486941873,-521484032,217339617,129612862,-101463059,-1222682861,822794407,282461976,
-432604681,149087481,-688640855,-785268686,-371644924,1142752540,385352685,937287957,-320472782,
--201197326,-156492274,591644611,-165226798,-117912833,-575332126,656354566,-1128218349,-114558197,
--216195299,-120781346,-453840664,754319110,-805954352,737088258,-886899173,418516518,-321772260,
--858513462,708788145,1359069478,-987638975,601429969,655159090,149965305,2003247417,1294468564,
--1173218031,1741560559,-800519430,2128405490,134606108,718732007,-1311917079,452408234,139733506,
-520338723,-351328157,1757818898,-1530157575,1341479664,-567093655,540290816,1094641860,-65280,
-151587337,1817211933,-130560,1318902308,-65280,1197823515,-65280,-77531964,49604,27725707,-209269,
--1525020941,707651137,-1895311788,-235341127,-1513319606,-52173257,1696447729,1126822168,
--1358256905,117839201,1377410019,-102817108,945149734,464984057,368950557,-179503842,-145562122,
--90374635,840556161,1076712161,-2073246202,-292808671,1238085076,-874654508,-1862934640,828252565,
--1711336103,-590926080,-1172847363,-425134251,1422282567,16974654,-787569147,451214038,-1224163145,
-624704710,1191936536,-117536339,-1141572813,219137742,-1713020159,433028909,-147644977,503130391,
-1396340482,992809783,-1541215241,307491088,-1614088213,596443608,-1478749138,-173350622,-640404953,
-1052630814,-1915710414,772411155,-670247157,-252388989,346402576,1022950387,-436467943,-221047477,
-522900766,-434429011,971704568,-23791766,86814209,-71879330,1160230925,-279039450,151478046,
--752935920,454987269,402655985,-1189546673,-38135651,-550748148,-139907765,28290826,1380118859,
-133585642,462558525,-1190250300,646047947,-515440396,998388925,-1814021875,-230754253,905403994,
-550837496,522455281,640377011,885661672,65343942,-1730723357,-248700777,-202448612,148966732,
--924998404,767761180,-793036610,164685984,-1222329324,-1086531917,1338984466,-108335020,-893297989,
--449963692,-553273824,-124923078,456261596,-500494450,-135440661,137422616,-1981127090,169816258,
--72843019,-550708651,-1931796511,1066205432,1514088728,-166312028,-2014586607,-438172518,-804567527,
-649061658,254301196,65932311,-2059416094,-644281954,723714542,-1081733178,1427649249,339209641,
-973994212,392383,-117198097,-1625213086,-1273276118,-173026370,-1979533039,-353509807,-671377907,
--471097019,1205310287,-65280,151718665,1400979197,-261120,1427368027,-261120,1406541014,-65280,
--58876897,124959,-52030067,277133,-1455965912,1327581459,-1087448633,301302261,-79985169,
--2097602045,-937626121,471288527,-503831598,722212851,155689726,-1862349067,1273819671,687649525,
-922146060,-1578742507,723370718,-1458491628,-1659694082,-1962205825,-1323834659,101452788,
-1186542803,-400513242,-1238137281,944743548,1246467064,470057453,-1843960270,807250480,-1762841285,
-508723951,239557904,537511440,1059710472,-1240805281,-853282585,1010926375,158922796,939165724,
-1125200760,-499664305,612326126,1376934958,759634274,1511112729,35591163,-1036511222,-853947881,
--2029214483,-1915642828,1123681002,-703027494,-249303283,587094518,184501724,117513995,-48846061,
--1641814317,-468988144,-1544478229,-974210585,-1919869186,549314777,1445909505,-954802154,
--1793411522,253942800,1513433662,-1408203988,336374012,567355387,1342825839,-751850950,-2129487631,
-790477611,-1540608215,-216679424,-834211087,-215313414,-1136765189,203431653,-755712837,607250447,
--1774278956,1142793697,668327149,1327478010,1319629578,-1242257188,1042995655,1344161261,565242377,
--501375235,-1313935952,634430986,-402941988,1058911504,-1827254503,69160467,919973112,34943992,
--1747993633,-1832521789,1092587251,806707730,956352033,-1023399884,-1744389381,602556384,858654749,
-936659716,-471965726,-686541800,1137820169,-1256736515,-287350773,-483001095,-1277689881,739525673,
-1644642550,-434316267,-1529926470,-1035670532,-1612230631,1313211674,695439349,-1070778833,
--1158648066,-500058387,539875354,739527163,-1441846584,-617611449,-1566808444,1070386466,558325879,
-118885347,-1862661289,-2129339125,1255039505,921717834,-45739786,875384636,1710961800,-130560,
-185142026,1420757705,-261120,1158459835,-65280,1452313200,-261120,28353843,152371,-46427285,-405,
--399245853,-1725312499,271324436,-418760956,-304988452,-1612498631,263724417,936203990,793719633,
-1007954698,-188287982,1745947405,825298951,-1138607345,333193510,-1643370197,16508380,1593220620,
--116671754,-16023354,203360658,-1593582607,359407372,-115606033,569737546,130727921,-13289207,
-1328166694,-203484132,183459053,-253084233,-908725776,234689512,-1843513348,837418992,-82757186,
-565531404,1559847454,79714267,-351253972,319333106,97238268,650243275,-552261155,851720420,
-772755168,-136045336,1644700147,-604168992,-1343213283,-423413762,-654445024,-1024134350,1477394685,
-958793016,-908898307,438714718,-702276105,-672465163,-166226454,574957137,-1878928350,1126960437,
-1645593582,150338559,2528013,-519631974,-1305668625,-318113225,236621037,616313062,80172534,
--169036865,1928735454,218297133,-31967195,-543030283,-283157998,-921241811,1724292131,163116777,
--705689829,-518777784,-701933128,-456899819,-1007019071,-268547859,182465757,-166260023,-402276152,
--590341629,-1843143938,134671109,687850196,-129157901,-709061166,440073999,-54029809,-350164451,
--704609103,-115412739,-959338445,354096599,-461306824,-920925181,-822943768,-399904773,531962842,
--98434515,-188239073,-33558243,-47306970,-80735204,-687820559,1027947857,-1290968031,-250802957,
--1726094353,-797704182,17094423,454747935,-1287478314,-800257517,-467934398,-550633742,-735592206,
-100531707,-1624588523,170395132,-1459068408,303571779,-735007757,169793068,-634934002,813641835,
--1224468251,-368185085,1645020915,994440187,435794229,375523611,-201313772,-282854872,-804895696,
-2108717235,-130560,185141514,1278209699,-65280,1224575065,-65280,1435450433,-261120,-68851333,
--285573,-67002119,98809,109135350,-1407127032,468111393,670496197,-1204773959,1158722015,992974289,
--235597034,-1943685858,614883841,1108167990,522160079,-1984420043,1222477788,-1345061864,
--1967261510,-2031985646,1039372317,-35598306,-970152646,1612374683,958622754,-955692362,1124649547,
--985724973,-767350475,967249372,1610368515,-1007047254,-1994071991,983877436,-713713110,15702821,
--519721193,1178044154,-1054677590,-669368781,-1057383717,1011873846,584136159,-206846507,
--1966559763,-87037384,853710101,-1267881843,-1929649446,-1057620276,-1699482639,923587159,
--1091342098,1069392778,1725141508,665682051,-1189051626,490323440,990360392,1508044202,-435294450,
--1483307050,-1374701082,1021747180,98262245,37568086,988401664,-1462262120,-255350525,-1417538734,
--1312396507,-1319813225,-2133212094,-859218267,-1834923468,270381166,1045074950,-714636911,
--658746368,-993519175,-909156059,1508442813,1331680276,87677209,-1927110156,-510506213,-1710285541,
-190430484,383398897,-742905110,736300673,629339911,1529391360,1486731145,-334392999,583114472,
--1105805073,-654249310,267068,446343560,1809033490,-271459767,184884257,-114347016,-1932121620,
--458893942,82995973,1727618587,452532465,464436948,688937426,568919223,-520875577,-958584085,
--317153081,-1860803372,1396362752,414975457,304127550,-1051178768,-856096305,67340968,-1723159541,
--1558104128,-1674029188,982234985,34311684,-721408473,711763231,-800486952,819637024,-2133135131,
-676603152,-727560979,957589979,-1489020884,-1103119068,-1941573027,-732020414,1490604400,-68334627,
--1271703523,-547038497,-55765222,1883578934,-782695491,1979798250,1346343882,-261120,185142027,
-1391356389,-261120,1112721103,-65280,1326736408,-261120,37369209,-55431,-41769063,115609,-469488853,
--1272181542,-569376717,1543441890,-43688008,-869987526,838562319,684334883,-503067040,-1254344164,
-557844535,-1406229183,399002388,1595880719,675497109,-1553428906,4718888,-1238363927,723038046,
--2028029210,-289934202,-1743833614,-1237378490,-99945901,1088596246,-1764732727,-137997046,
-140032798,-919466042,-1576127183,-160350486,887329793,-234612394,1412722469,680930891,-1911647195,
--240596638,1160436346,743563184,709383551,949462986,-1544220772,-720096043,-1069471915,32304892,
-729356387,408743521,83013161,-1047664969,-1392496119,-1129168498,-834598585,-1830803110,-1024878321,
-84550457,1140846376,1093008015,-517709282,-664814053,1307239477,-789053459,-1706447877,1010307678,
-976395999,-253356502,-349181938,-708824742,-787744611,-343134269,17512404,1338627353,-1926056761,
-452191979,-2051899089,745009435,1045372964,297793940,1410022122,156770225,-2084039204,566567465,
--654897696,874404562,-759701795,210056663,-1864771300,1152196467,-304327365,541647724,1680109854,
--106536179,1087891394,1218530522,-991746061,-1939658042,-2098002940,598014552,-1127596554,
--324721737,1137202947,-517018970,-321860036,2132297859,-400753304,-118026671,1425889761,61933758,
--454614511,1396974652,1257453300,874627639,-1505636827,-75370209,-1497161207,-208933443,-1513297904,
--514606147,-84167449,806041828,-1612293162,-655613384,-232439007,-425529647,1673539632,-539298029,
-261082072,-710080958,608710182,-81980375,-710601757,-538883771,-305870024,381878115,866337745,
-1678594015,-1479132993,-1231639454,1040520750,799985822,-1903629323,355340237,299738602,-917910435,
-1211807711,1368456396,-261120,185207307,1914939277,-130560,1947563378,-130560,1390765702,-261120
+static const int32_t weights_2[1256] = {
+-69570151,150425,-73719562,-331786,-265879825,1527953758,-2130389255,-1294544762,1192846111,
+-1018478173,657034031,-684864450,-1894505762,-1845442878,-1742961924,-1450764589,437739837,
+-2000464901,103917626,1485943503,706632194,-2138124199,1763444425,-1063280421,-1288858318,
+-464026030,-436113841,1117140261,1190384280,-551299926,-385187549,925245877,98304007,1372715450,
+1561181505,-1746367690,1609345257,-1498949154,-1105678363,-989298387,-555040744,464666106,
+-1040556240,-547494730,-737174354,-973551844,-268511187,-366602678,-17506273,-1809836780,-518902992,
+-478733075,-825645581,1644314720,1741329415,-642232920,249294636,-1828131648,-1507306970,
+-1945856632,14618622,-476524718,-136329740,-1881033992,-1477131044,395446323,1240744672,515245809,
+-2084512800,1075746481,-2017518289,1330504232,1774487808,9478636,2511111,-1890999034,118991907,
+-1602112200,-1058756898,704438493,183571647,-1121987700,-1861289992,1569776194,-456059903,452410568,
+-1529308367,-523913034,-187754732,1726687115,419807165,1085583575,1094584896,1369709852,315290674,
+384625297,588963541,263570994,1112555548,1313420032,-1993785872,-1901022561,-1320998602,-1639952483,
+86719693,362996870,1162531647,-955841624,-1727806918,1170221766,1130539527,1750450190,1259345423,
+-79674630,-892942848,-1163660502,-2110218751,-842508043,1544226350,-925285406,-1744026648,
+-883635646,910758940,366344956,-169374417,559014365,-1825164600,-1733643952,1798847472,-990932654,
+1158128391,673038367,740218095,-1919655402,-1479184114,65476402,-182137593,-1057605439,-1367350465,
+-541269080,1740455664,764005598,-1489704725,1345196554,-1536589566,484385308,-1744356906,1491023866,
+1260144121,-65280,185273097,1347481437,-261120,1405706734,-261120,1373786870,-261120,9493380,78724,
+28619200,34752,339345906,-301011170,1358831369,568727038,540800513,-102959079,-733766532,602589491,
+365308394,239674126,39275000,169031965,435229451,520946184,-266654199,-768672449,787997181,
+404950044,840178609,-451782372,52029969,-232712649,278086389,1043546383,-1237397789,-570486320,
+551209204,-165889179,336401133,455871796,336729638,522255430,840761831,722730741,890284984,
+101904558,117320457,87488552,-653864794,-619061989,221567128,345909424,554903353,71258357,
+-262797839,566897890,-826724119,-763284484,802233091,1055785751,-402411057,-685975491,1359416880,
+719638507,478232613,1326723319,-704844129,-1259468778,1204812006,1090642189,-423035919,570229771,
+271719439,351786009,-234486529,-786361587,875563853,382021670,-400808170,-1140905968,-1639711031,
+-986977991,1145492860,432079105,-434552232,-873530395,-1155984346,-788726498,240460812,1223245026,
+-217717250,755044870,268955398,437511394,338352173,403881529,104868982,1170356452,-640946009,
+-502135543,788657164,972358463,702031871,365309931,93583632,385683228,-454682855,788985838,99099367,
+621676549,-15014111,199541986,-183445256,354012928,-151766010,-149617303,201127415,386147581,
+-586746626,-401549583,117955086,-1106053623,-152957703,-135853794,-990501692,-306176034,-49072074,
+487727362,1474509554,2125809930,-332389354,-172601395,47904235,500550078,-235281380,1054548982,
+1161498362,835572435,-903939556,-402455780,-835654896,-154991029,-890692630,63913471,-2133996051,
+-1205669405,103239624,-552925162,-1730089948,-854584312,-1059078326,-1173241144,-336981149,
+-1476661816,1167647992,-65280,151587081,1324170273,-65280,1183950148,-65280,1492454463,-65280,
+35314443,49675,38028087,56887,1077008130,-131661286,906298100,337632777,859584279,388224275,
+618353935,502530291,-51456264,-669912860,506070535,352578557,350679055,-835723979,54590780,
+-404038398,219088375,373099775,587676884,-839176812,488980492,-602661074,-636149415,635841315,
+330614199,671369115,54990260,-213722086,538779670,219619121,334241037,1106578989,-95483872,
+-868221939,820788121,-467207651,187301215,473441360,788754002,505026687,-856757784,-638095712,
+1162370114,-397609453,1278820119,-720975830,1042170957,85782075,824834029,136249333,-147597359,
+168301015,705764838,519753727,-489014540,921549058,-1291795716,-453490680,1091116820,989340419,
+70110736,536283639,-921699100,-773069290,-266863851,270866192,403374846,-604352571,-400688174,
+-584178946,-1363661631,954193658,754003959,-619696913,400814632,-32511996,-84265503,688196571,
+2122403581,-449979402,-236063265,13235732,-523053613,14424841,486941873,-521484032,217339617,
+129612862,-101463059,-1222682861,822794407,282461976,432604681,149087481,-688640855,-785268686,
+-371644924,1142752540,385352685,937287957,-320472782,-201197326,-156492274,591644611,-165226798,
+-117912833,-575332126,656354566,-1128218349,-114558197,-216195299,-120781346,-453840664,754319110,
+-805954352,737088258,-886899173,418516518,-321772260,-858513462,708788145,1359069478,-987638975,
+601429969,655159090,149965305,2003247417,1294468564,-1173218031,1741560559,-800519430,2128405490,
+134606108,718732007,-1311917079,452408234,139733506,520338723,-351328157,1757818898,-1530157575,
+1341479664,-567093655,540290816,1094641860,-65280,151587337,1817211933,-130560,1318902308,-65280,
+1197823515,-65280,-77531964,49604,27725707,-209269,-1525020941,707651137,-1895311788,-235341127,
+-1513319606,-52173257,1696447729,1126822168,-1358256905,117839201,1377410019,-102817108,945149734,
+464984057,368950557,-179503842,-145562122,-90374635,840556161,1076712161,-2073246202,-292808671,
+1238085076,-874654508,-1862934640,828252565,-1711336103,-590926080,-1172847363,-425134251,
+1422282567,16974654,-787569147,451214038,-1224163145,624704710,1191936536,-117536339,-1141572813,
+219137742,-1713020159,433028909,-147644977,503130391,1396340482,992809783,-1541215241,307491088,
+-1614088213,596443608,-1478749138,-173350622,-640404953,1052630814,-1915710414,772411155,-670247157,
+-252388989,346402576,1022950387,-436467943,-221047477,522900766,-434429011,971704568,-23791766,
+86814209,-71879330,1160230925,-279039450,151478046,-752935920,454987269,402655985,-1189546673,
+-38135651,-550748148,-139907765,28290826,1380118859,133585642,462558525,-1190250300,646047947,
+-515440396,998388925,-1814021875,-230754253,905403994,550837496,522455281,640377011,885661672,
+65343942,-1730723357,-248700777,-202448612,148966732,-924998404,767761180,-793036610,164685984,
+-1222329324,-1086531917,1338984466,-108335020,-893297989,-449963692,-553273824,-124923078,456261596,
+-500494450,-135440661,137422616,-1981127090,169816258,-72843019,-550708651,-1931796511,1066205432,
+1514088728,-166312028,-2014586607,-438172518,-804567527,649061658,254301196,65932311,-2059416094,
+-644281954,723714542,-1081733178,1427649249,339209641,973994212,392383,-117198097,-1625213086,
+-1273276118,-173026370,-1979533039,-353509807,-671377907,-471097019,1205310287,-65280,151718665,
+1400979197,-261120,1427368027,-261120,1406541014,-65280,-58876897,124959,-52030067,277133,
+-1455965912,1327581459,-1087448633,301302261,-79985169,-2097602045,-937626121,471288527,-503831598,
+722212851,155689726,-1862349067,1273819671,687649525,922146060,-1578742507,723370718,-1458491628,
+-1659694082,-1962205825,-1323834659,101452788,1186542803,-400513242,-1238137281,944743548,
+1246467064,470057453,-1843960270,807250480,-1762841285,508723951,239557904,537511440,1059710472,
+-1240805281,-853282585,1010926375,158922796,939165724,1125200760,-499664305,612326126,1376934958,
+759634274,1511112729,35591163,-1036511222,-853947881,-2029214483,-1915642828,1123681002,-703027494,
+-249303283,587094518,184501724,117513995,-48846061,-1641814317,-468988144,-1544478229,-974210585,
+-1919869186,549314777,1445909505,-954802154,-1793411522,253942800,1513433662,-1408203988,336374012,
+567355387,1342825839,-751850950,-2129487631,790477611,-1540608215,-216679424,-834211087,-215313414,
+-1136765189,203431653,-755712837,607250447,-1774278956,1142793697,668327149,1327478010,1319629578,
+-1242257188,1042995655,1344161261,565242377,-501375235,-1313935952,634430986,-402941988,1058911504,
+-1827254503,69160467,919973112,34943992,-1747993633,-1832521789,1092587251,806707730,956352033,
+-1023399884,-1744389381,602556384,858654749,936659716,-471965726,-686541800,1137820169,-1256736515,
+-287350773,-483001095,-1277689881,739525673,1644642550,-434316267,-1529926470,-1035670532,
+-1612230631,1313211674,695439349,-1070778833,-1158648066,-500058387,539875354,739527163,-1441846584,
+-617611449,-1566808444,1070386466,558325879,118885347,-1862661289,-2129339125,1255039505,921717834,
+-45739786,875384636,1710961800,-130560,185142026,1420757705,-261120,1158459835,-65280,1452313200,
+-261120,28353843,152371,-46427285,-405,-399245853,-1725312499,271324436,-418760956,-304988452,
+-1612498631,263724417,936203990,793719633,1007954698,-188287982,1745947405,825298951,-1138607345,
+333193510,-1643370197,16508380,1593220620,-116671754,-16023354,203360658,-1593582607,359407372,
+-115606033,569737546,130727921,-13289207,1328166694,-203484132,183459053,-253084233,-908725776,
+234689512,-1843513348,837418992,-82757186,565531404,1559847454,79714267,-351253972,319333106,
+97238268,650243275,-552261155,851720420,772755168,-136045336,1644700147,-604168992,-1343213283,
+-423413762,-654445024,-1024134350,1477394685,958793016,-908898307,438714718,-702276105,-672465163,
+-166226454,574957137,-1878928350,1126960437,1645593582,150338559,2528013,-519631974,-1305668625,
+-318113225,236621037,616313062,80172534,-169036865,1928735454,218297133,-31967195,-543030283,
+-283157998,-921241811,1724292131,163116777,-705689829,-518777784,-701933128,-456899819,-1007019071,
+-268547859,182465757,-166260023,-402276152,-590341629,-1843143938,134671109,687850196,-129157901,
+-709061166,440073999,-54029809,-350164451,-704609103,-115412739,-959338445,354096599,-461306824,
+-920925181,-822943768,-399904773,531962842,-98434515,-188239073,-33558243,-47306970,-80735204,
+-687820559,1027947857,-1290968031,-250802957,-1726094353,-797704182,17094423,454747935,-1287478314,
+-800257517,-467934398,-550633742,-735592206,100531707,-1624588523,170395132,-1459068408,303571779,
+-735007757,169793068,-634934002,813641835,-1224468251,-368185085,1645020915,994440187,435794229,
+375523611,-201313772,-282854872,-804895696,2108717235,-130560,185141514,1278209699,-65280,
+1224575065,-65280,1435450433,-261120,-68851333,-285573,-67002119,98809,109135350,-1407127032,
+468111393,670496197,-1204773959,1158722015,992974289,-235597034,-1943685858,614883841,1108167990,
+522160079,-1984420043,1222477788,-1345061864,-1967261510,-2031985646,1039372317,-35598306,
+-970152646,1612374683,958622754,-955692362,1124649547,-985724973,-767350475,967249372,1610368515,
+-1007047254,-1994071991,983877436,-713713110,15702821,-519721193,1178044154,-1054677590,-669368781,
+-1057383717,1011873846,584136159,-206846507,-1966559763,-87037384,853710101,-1267881843,-1929649446,
+-1057620276,-1699482639,923587159,-1091342098,1069392778,1725141508,665682051,-1189051626,490323440,
+990360392,1508044202,-435294450,-1483307050,-1374701082,1021747180,98262245,37568086,988401664,
+-1462262120,-255350525,-1417538734,-1312396507,-1319813225,-2133212094,-859218267,-1834923468,
+270381166,1045074950,-714636911,-658746368,-993519175,-909156059,1508442813,1331680276,87677209,
+-1927110156,-510506213,-1710285541,190430484,383398897,-742905110,736300673,629339911,1529391360,
+1486731145,-334392999,583114472,-1105805073,-654249310,267068,446343560,1809033490,-271459767,
+184884257,-114347016,-1932121620,-458893942,82995973,1727618587,452532465,464436948,688937426,
+568919223,-520875577,-958584085,-317153081,-1860803372,1396362752,414975457,304127550,-1051178768,
+-856096305,67340968,-1723159541,-1558104128,-1674029188,982234985,34311684,-721408473,711763231,
+-800486952,819637024,-2133135131,676603152,-727560979,957589979,-1489020884,-1103119068,-1941573027,
+-732020414,1490604400,-68334627,-1271703523,-547038497,-55765222,1883578934,-782695491,1979798250,
+1346343882,-261120,185142027,1391356389,-261120,1112721103,-65280,1326736408,-261120,37369209,
+-55431,-41769063,115609,-469488853,-1272181542,-569376717,1543441890,-43688008,-869987526,838562319,
+684334883,-503067040,-1254344164,557844535,-1406229183,399002388,1595880719,675497109,-1553428906,
+4718888,-1238363927,723038046,-2028029210,-289934202,-1743833614,-1237378490,-99945901,1088596246,
+-1764732727,-137997046,140032798,-919466042,-1576127183,-160350486,887329793,-234612394,1412722469,
+680930891,-1911647195,-240596638,1160436346,743563184,709383551,949462986,-1544220772,-720096043,
+-1069471915,32304892,729356387,408743521,83013161,-1047664969,-1392496119,-1129168498,-834598585,
+-1830803110,-1024878321,84550457,1140846376,1093008015,-517709282,-664814053,1307239477,-789053459,
+-1706447877,1010307678,976395999,-253356502,-349181938,-708824742,-787744611,-343134269,17512404,
+1338627353,-1926056761,452191979,-2051899089,745009435,1045372964,297793940,1410022122,156770225,
+-2084039204,566567465,-654897696,874404562,-759701795,210056663,-1864771300,1152196467,-304327365,
+541647724,1680109854,-106536179,1087891394,1218530522,-991746061,-1939658042,-2098002940,598014552,
+-1127596554,-324721737,1137202947,-517018970,-321860036,2132297859,-400753304,-118026671,1425889761,
+61933758,-454614511,1396974652,1257453300,874627639,-1505636827,-75370209,-1497161207,-208933443,
+-1513297904,-514606147,-84167449,806041828,-1612293162,-655613384,-232439007,-425529647,1673539632,
+-539298029,261082072,-710080958,608710182,-81980375,-710601757,-538883771,-305870024,381878115,
+866337745,1678594015,-1479132993,-1231639454,1040520750,799985822,-1903629323,355340237,299738602,
+-917910435,1211807711,1368456396,-261120,185207307,1914939277,-130560,1947563378,-130560,1390765702,
+-261120
 };
 
-/* sizes, then weights and factors of
+/* what the layer of 'model/quant_dense/MatMul;model/quant_dense/Relu;model/quant_dense/BiasAdd'
+ * is like */
+static const int32_t layer_4[12] = {
+8,0,0,256,0,4224,4224,1123347143,-32640,8,-128,127
+};
+
+/* weights and factors of
  * 'model/quant_dense/MatMul;model/quant_dense/Relu;model/quant_dense/BiasAdd' in the order of
  * their use */
-static const int32_t layer_4[1140] = {
-8,0,0,256,0,4,4512,128,127,0,0,0,27058627,-29757,34915771,115643,-439062802,-81968922,655493395,
-148573439,15864045,770316808,1156067047,589966584,1055857187,1256927463,86113542,249708885,
-485439976,-215731199,-283966237,373811676,436340471,-433309654,17957922,15531285,569776679,
-519631272,-417513514,170006481,908522709,-349111041,-468055265,16518940,570562322,299510568,
--215936503,-237366985,-283429118,470163168,487915519,569435416,332928773,812910086,-487912443,
-131070770,972682455,101410079,-167639538,-203088408,82326806,184811288,-971967766,-887758378,
-467919365,132390647,419949528,-484959733,-601696747,1110756859,131810580,-403300588,-469703915,
--121364521,-119731690,103093219,618997225,942596383,49751820,15349014,153231330,-352050212,
-353047293,757143531,889783044,320666143,-15875082,467079979,-450560026,155109887,-286721553,
--688114664,118737387,606448105,819405804,634785038,502984407,152294196,219554055,-185007901,
--419699214,-31714054,-518726682,352775708,184549363,436005853,-237306586,387113743,-992280039,
--1175183602,82068224,336860370,-285723415,489358094,-620423969,151193888,49012708,739459546,
-300805381,-150863862,-769855741,288148757,184222229,-751640861,216266250,183441455,-48310029,
--519964401,50070745,-787088384,-133228303,-181802715,-165268753,221173006,-233699808,1044530,
--1357567773,691070712,553904627,-620880083,-300146715,435346659,-386192100,133452789,1123347143,
--32640,134744072,1123347143,-32640,1123347143,-32640,1123347143,-32640,18657931,-10101,-7451845,
-88891,-351270238,568139814,-282658590,688333330,-402909726,-17895617,148764610,72607044,-337524256,
--335144414,487733755,-269033428,215364648,618846713,1139416306,-435542286,370011414,387907300,
-268051180,-367863031,-551572679,-185536741,-735716831,182062887,805957857,457170417,-539501345,
-500890606,-853748499,437116416,-252165374,252387128,654038999,336469289,467600628,-471668483,
-334693844,-281410041,387920378,534053821,-137219023,316608460,-617810466,-67711257,-67181390,
-83353928,-456462040,519821332,904538392,-285936113,117968892,-115875096,418115333,151644381,
--31060548,33025629,972555744,29484041,-2547154,653254945,758774801,401678093,483986083,-654572955,
-552122595,202306837,620817909,-319553010,-98170826,486202873,640815679,452193504,150032951,
-117969148,183698936,65724965,-537658050,421324257,-183368476,-535685870,52774405,237495026,
--19651033,-34013684,-400108751,-673909245,-82378236,335535916,-841616367,-267450374,-47975669,
-520412926,270542577,-251666698,405127679,736548106,368769728,367008026,-335685397,249628932,
-1357522235,-470556392,-838078927,-48224700,943461422,-205267446,199760154,-416347107,-621336039,
-235199485,-1072569080,-130799588,335160880,387830776,67039716,-572582134,-66176500,-655368466,
-601429446,-252960477,334822363,148179749,32105725,-418111963,608101089,267782617,519824130,
-689561635,1123347143,-32640,134744072,1123347143,-32640,1123347143,-32640,1123347143,-32640,4777615,
--67185,8876336,13104,15464177,-588180494,517602592,148767738,198971419,520881397,706168557,
--632822231,251257081,-38861331,-1428555553,403821080,-117833238,-534113549,924122613,-403897123,
--270802963,790300138,-655296494,707389994,-150071022,855779329,-568395013,-605422886,437916958,
-118105380,572779522,-366548449,354934032,-104197641,-656788963,-638721521,433499164,133362909,
--604690418,-350497064,-186638365,-317131779,-1157420018,703546856,433773028,1256931281,-722988035,
--132499996,150614291,-68233681,1003824411,-757064173,-536527631,-151841031,287178524,-401139928,
--2230313,151775251,-186711073,-101918192,-1595939870,686614753,403049435,-603124197,-538170604,
-421403372,-773912345,371513121,586427396,-336601103,-2094856,182970325,19013371,399577887,236902364,
--652938506,1024530141,589821155,353369816,-718465292,-569303552,719389950,552407839,51969036,
-553979918,-399975188,-468583438,621147676,-435351288,-204408590,-553637375,232395792,-404302376,
-287506193,220389150,-502271017,652479216,904405516,-268817929,-248973579,-556583938,350873864,
-337960722,-367010588,452844820,151457298,-204337435,773588980,98887417,-19215587,134679270,
-268180963,-233778715,132391991,-1344346621,772134884,501735195,51983854,-218427145,-452524503,
-133904127,-268116417,35130386,-353369270,-165946587,1045374479,-152180189,505013714,-15597286,
-565504753,518129888,368376035,1123347143,-32640,134744072,1123347143,-32640,1123347143,-32640,
-1123347143,-32640,-15114079,-33631,18350036,75220,-186707195,605550094,-168221464,-69070856,
-15926246,687023641,-318304794,86439169,519372520,-286791173,-387260444,803665366,-470751521,
--66259240,-102702298,-689889042,-351412702,253896393,622141666,619178791,588175912,791948633,
-115597794,-437836301,184489440,-282192389,168825319,-52370403,-874114793,83238691,203365337,
-17499901,336912383,15840313,202043870,-150734853,405267941,-772273637,35067868,-131060992,250732806,
--1204157951,-336193282,-146787874,-668327937,136238068,-334681597,1088890612,370660582,20064762,
-31715542,-99352578,170392571,482468058,-151976435,621075717,287843801,-540925436,303884831,
--300950033,-556608290,717804249,34798117,234543378,-569123062,569842682,-270604526,-300688168,
-671486942,455727133,-186572512,1035421379,403174658,588636914,166395937,-520991741,-203039737,
--736554432,-135788290,588252389,-673457959,738073573,-568137942,-16186587,350938650,388755711,
--251466021,655945804,571939575,600251618,52027904,98557447,-403708649,102822155,688123922,
--199038655,620890656,-735438127,601810967,-152764679,522052081,-83364917,-755903444,-1288755160,
--405544681,805442081,-855828704,-1103616688,118804719,-115866635,537452273,-448986590,-489154092,
--64543682,371318999,369235455,-437907934,-233832964,437850102,-387197950,505865719,1024392430,
-433907229,186388510,334943989,1290479097,386127085,-552799011,1123347143,-32640,134744072,
-1123347143,-32640,1123347143,-32640,1123347143,-32640,-4939695,101457,33558762,54250,-586955551,
-153740859,-636753369,-369690869,-436848610,1496836616,-993042,-386926103,-940388128,1497049347,
-420874980,-547676926,-705370158,534114555,1359607563,-639699200,873141260,253891143,-384626719,
-568584995,-83044792,820369113,-637006848,388434665,83824150,-959584235,181798411,185929957,
--606265083,219619290,703206635,-287500589,-186263575,251638842,81844259,-14080984,35635754,
--86560036,-769528570,-348057647,-624574512,519393558,284866610,-533632756,-384170739,336203785,
--548730069,852361245,-79832303,655423510,437384168,400943657,-335456539,1294972463,-618067948,
--200357828,990374654,-294456541,100985615,-569899036,-356639990,905577483,-639632384,-354890263,
--688738321,31275459,-215613431,-266925043,132061238,203348476,569182441,858669590,-414303429,
-1169473246,1238367763,-416426203,268704512,32902653,437916675,1107816682,775432741,-618265626,
--318250751,303835643,639491088,-370650051,-655686887,-85445425,717937411,923456752,486281210,
--722468831,-264569335,-53217003,485085457,637084148,-384367088,-505207298,-149740584,-67903018,
--365499852,63129675,621806375,233765354,217537043,583796764,1176115496,-187024139,-503511825,
--186441998,216211752,-100660970,219407892,-202175228,-350745622,-585560864,858915539,188274709,
-132847329,622326023,-165467885,2131173384,-635244532,-233300955,-31002142,265951199,-453833698,
--201916898,1123347143,-32640,134744072,1123347143,-32640,1123347143,-32640,1123347143,-32640,
-16188953,115737,36184192,-48512,621965897,637192420,269025244,-300216023,-44113979,-1341642007,
-352588781,719399432,-972572226,-1158481658,-116272399,-266651117,-518856717,99951061,708642562,
--69340952,183234795,-419890985,133500185,551560923,-756474852,772727560,-434765801,619192026,
-626068239,-673044697,539633696,-69197834,452326157,471996955,-668992455,736304640,671236412,
-468717541,-586556941,653517582,587351778,502264801,742587406,-1307588593,-584856092,637801184,
-169085696,-86380056,670832915,219088928,571544035,-234482204,556935709,670698260,269356036,
--639953191,-687458509,335921179,-351022378,-636863217,1297019901,-232723960,-47643170,653069314,
--1073293600,1007095018,355164437,334313473,436536530,-572055335,149941018,-217119516,-118162673,
-853613072,691857726,1042357503,-216984748,101962720,740367089,-468372242,117312548,369427736,
--83159830,1256191190,639054880,-656921558,-333520101,-132061443,-116138797,249816806,-702477613,
--435227910,-958078734,789704746,689110250,216082698,955325206,-153015543,-254277176,167515421,
-319684382,216463850,135984863,703864347,923260698,203745040,501276590,957495306,356181186,537726990,
--337252309,-1258216484,168814826,-651481600,621603332,119143431,349496615,384639764,81732134,
-517543952,-624554054,-135858958,-488495308,719319842,-823137533,-1760157429,517332518,-588523246,
-740957734,1441277935,-636689132,185597985,1123347143,-32640,134744072,1123347143,-32640,1123347143,
--32640,1123347143,-32640,14651172,41252,8656230,-75418,-185274960,-34650390,284487651,-266408739,
-235589108,34546156,286115310,117895462,318308835,-554824418,-1191767598,182456577,-103216333,
--182771943,721619169,873865212,451021341,772092633,-652805596,639035636,759167781,552131056,
-203033811,-673655552,234295588,638972201,-203165993,166599688,399890730,-283583990,-148774372,
--620107758,68348121,-153008136,-621160406,534304021,-640937742,570429720,825321479,369954782,
-790034669,735190998,-68210723,487249692,573040891,521860616,53678618,-891937802,724510716,333457173,
--737343500,-636942889,-36033484,-855368980,572703704,-1097730,-371581208,788470257,202893803,
-723916260,-85190376,1310777100,-215571751,301736467,502407647,-50867754,-102427129,719385637,
--369421513,115029215,-170327611,-685719519,453720671,-1224537094,374862007,721601298,602554205,
--638066448,-305470720,-369434106,352579133,586099948,-34598627,-36301047,55644218,886235377,
-702877687,-199835425,-436528111,-186509063,705629956,117435688,-585699815,-738726425,537855290,
--572847845,-269984455,-15463907,115935252,-686957866,-356503577,-772619817,-773534949,534706397,
--338556869,166852567,642509286,-385098747,48943036,585762306,-266541565,-366733803,154728946,
--117256732,-287246592,634788579,-46581218,300098280,-271063029,-551080225,2097619996,-1160238624,
--84404259,655295710,-987893534,-166066134,-14022703,-67763680,1123347143,-32640,134744072,
-1123347143,-32640,1123347143,-32640,1123347143,-32640,-8287104,-36480,-26140335,106833,585105398,
--622930430,-217254381,-503895846,-572387868,-65213908,-724182495,-550116608,187369512,-600516029,
-452724448,-2158018,-503976188,17370408,653797,186325749,-570233345,-605694664,467993096,-505552647,
-115087096,-450366736,-419768864,670100522,99549192,433661945,-167834582,488043757,-603129591,
--248515076,99559702,-536938015,-368513257,303826419,637918992,336460820,-132968229,2298623,
--116253218,-639114749,-400892970,-181467098,-369835018,520423743,571998748,-285606321,518196460,
--417997832,-234817534,450425907,468971287,-304687616,250673191,-534180899,-418571006,285407570,
-451404502,523971321,-384825856,-65863412,233970940,-431944955,320008707,369809427,-622858789,
--354417654,539500060,-287700220,267506137,468835537,-401138454,-389218817,-466950373,402592014,
-149361628,-698800213,568729381,-588260622,315950095,304341726,-471343628,-685823997,117043932,
-149219330,182778626,-621681637,437778671,-199369239,551739391,-94889188,-589027547,-520616925,
-153817604,46671649,203230948,-535493579,270004727,-34601971,-652618251,639833865,-454959145,
-669128231,85851111,-599401184,-739771415,-556200700,-770389280,-569964566,-86118168,-354815500,
-168821777,-503439612,49219312,-233703976,487331357,-368254503,17629967,-484580065,-534770967,
--436802041,419240429,316147232,-131921376,-83306512,584387607,500897763,-131789581,-232136981,
-1123347143,-32640,134744072,1123347143,-32640,1123347143,-32640,1123347143,-32640
+static const int32_t weights_4[1056] = {
+27058627,-29757,34915771,115643,18657931,-10101,-7451845,88891,-439062802,-81968922,-351270238,
+568139814,655493395,148573439,-282658590,688333330,15864045,770316808,-402909726,-17895617,
+1156067047,589966584,148764610,72607044,1055857187,1256927463,-337524256,-335144414,86113542,
+249708885,487733755,-269033428,485439976,-215731199,215364648,618846713,-283966237,373811676,
+1139416306,-435542286,436340471,-433309654,370011414,387907300,17957922,15531285,268051180,
+-367863031,569776679,519631272,-551572679,-185536741,-417513514,170006481,-735716831,182062887,
+908522709,-349111041,805957857,457170417,-468055265,16518940,-539501345,500890606,570562322,
+299510568,-853748499,437116416,-215936503,-237366985,-252165374,252387128,-283429118,470163168,
+654038999,336469289,487915519,569435416,467600628,-471668483,332928773,812910086,334693844,
+-281410041,-487912443,131070770,387920378,534053821,972682455,101410079,-137219023,316608460,
+-167639538,-203088408,-617810466,-67711257,82326806,184811288,-67181390,83353928,-971967766,
+-887758378,-456462040,519821332,467919365,132390647,904538392,-285936113,419949528,-484959733,
+117968892,-115875096,-601696747,1110756859,418115333,151644381,131810580,-403300588,-31060548,
+33025629,-469703915,-121364521,972555744,29484041,-119731690,103093219,-2547154,653254945,618997225,
+942596383,758774801,401678093,49751820,15349014,483986083,-654572955,153231330,-352050212,552122595,
+202306837,353047293,757143531,620817909,-319553010,889783044,320666143,-98170826,486202873,
+-15875082,467079979,640815679,452193504,-450560026,155109887,150032951,117969148,-286721553,
+-688114664,183698936,65724965,118737387,606448105,-537658050,421324257,819405804,634785038,
+-183368476,-535685870,502984407,152294196,52774405,237495026,219554055,-185007901,-19651033,
+-34013684,-419699214,-31714054,-400108751,-673909245,-518726682,352775708,-82378236,335535916,
+184549363,436005853,-841616367,-267450374,-237306586,387113743,-47975669,520412926,-992280039,
+-1175183602,270542577,-251666698,82068224,336860370,405127679,736548106,-285723415,489358094,
+368769728,367008026,-620423969,151193888,-335685397,249628932,49012708,739459546,1357522235,
+-470556392,300805381,-150863862,-838078927,-48224700,-769855741,288148757,943461422,-205267446,
+184222229,-751640861,199760154,-416347107,216266250,183441455,-621336039,235199485,-48310029,
+-519964401,-1072569080,-130799588,50070745,-787088384,335160880,387830776,-133228303,-181802715,
+67039716,-572582134,-165268753,221173006,-66176500,-655368466,-233699808,1044530,601429446,
+-252960477,-1357567773,691070712,334822363,148179749,553904627,-620880083,32105725,-418111963,
+-300146715,435346659,608101089,267782617,-386192100,133452789,519824130,689561635,4777615,-67185,
+8876336,13104,-15114079,-33631,18350036,75220,15464177,-588180494,-186707195,605550094,517602592,
+148767738,-168221464,-69070856,198971419,520881397,15926246,687023641,706168557,-632822231,
+-318304794,86439169,251257081,-38861331,519372520,-286791173,-1428555553,403821080,-387260444,
+803665366,-117833238,-534113549,-470751521,-66259240,924122613,-403897123,-102702298,-689889042,
+-270802963,790300138,-351412702,253896393,-655296494,707389994,622141666,619178791,-150071022,
+855779329,588175912,791948633,-568395013,-605422886,115597794,-437836301,437916958,118105380,
+184489440,-282192389,572779522,-366548449,168825319,-52370403,354934032,-104197641,-874114793,
+83238691,-656788963,-638721521,203365337,17499901,433499164,133362909,336912383,15840313,-604690418,
+-350497064,202043870,-150734853,-186638365,-317131779,405267941,-772273637,-1157420018,703546856,
+35067868,-131060992,433773028,1256931281,250732806,-1204157951,-722988035,-132499996,-336193282,
+-146787874,150614291,-68233681,-668327937,136238068,1003824411,-757064173,-334681597,1088890612,
+-536527631,-151841031,370660582,20064762,287178524,-401139928,31715542,-99352578,-2230313,151775251,
+170392571,482468058,-186711073,-101918192,-151976435,621075717,-1595939870,686614753,287843801,
+-540925436,403049435,-603124197,303884831,-300950033,-538170604,421403372,-556608290,717804249,
+-773912345,371513121,34798117,234543378,586427396,-336601103,-569123062,569842682,-2094856,
+182970325,-270604526,-300688168,19013371,399577887,671486942,455727133,236902364,-652938506,
+-186572512,1035421379,1024530141,589821155,403174658,588636914,353369816,-718465292,166395937,
+-520991741,-569303552,719389950,-203039737,-736554432,552407839,51969036,-135788290,588252389,
+553979918,-399975188,-673457959,738073573,-468583438,621147676,-568137942,-16186587,-435351288,
+-204408590,350938650,388755711,-553637375,232395792,-251466021,655945804,-404302376,287506193,
+571939575,600251618,220389150,-502271017,52027904,98557447,652479216,904405516,-403708649,102822155,
+-268817929,-248973579,688123922,-199038655,-556583938,350873864,620890656,-735438127,337960722,
+-367010588,601810967,-152764679,452844820,151457298,522052081,-83364917,-204337435,773588980,
+-755903444,-1288755160,98887417,-19215587,-405544681,805442081,134679270,268180963,-855828704,
+-1103616688,-233778715,132391991,118804719,-115866635,-1344346621,772134884,537452273,-448986590,
+501735195,51983854,-489154092,-64543682,-218427145,-452524503,371318999,369235455,133904127,
+-268116417,-437907934,-233832964,35130386,-353369270,437850102,-387197950,-165946587,1045374479,
+505865719,1024392430,-152180189,505013714,433907229,186388510,-15597286,565504753,334943989,
+1290479097,518129888,368376035,386127085,-552799011,-4939695,101457,33558762,54250,16188953,115737,
+36184192,-48512,-586955551,153740859,621965897,637192420,-636753369,-369690869,269025244,-300216023,
+-436848610,1496836616,-44113979,-1341642007,-993042,-386926103,352588781,719399432,-940388128,
+1497049347,-972572226,-1158481658,420874980,-547676926,-116272399,-266651117,-705370158,534114555,
+-518856717,99951061,1359607563,-639699200,708642562,-69340952,873141260,253891143,183234795,
+-419890985,-384626719,568584995,133500185,551560923,-83044792,820369113,-756474852,772727560,
+-637006848,388434665,-434765801,619192026,83824150,-959584235,626068239,-673044697,181798411,
+185929957,539633696,-69197834,-606265083,219619290,452326157,471996955,703206635,-287500589,
+-668992455,736304640,-186263575,251638842,671236412,468717541,81844259,-14080984,-586556941,
+653517582,35635754,-86560036,587351778,502264801,-769528570,-348057647,742587406,-1307588593,
+-624574512,519393558,-584856092,637801184,284866610,-533632756,169085696,-86380056,-384170739,
+336203785,670832915,219088928,-548730069,852361245,571544035,-234482204,-79832303,655423510,
+556935709,670698260,437384168,400943657,269356036,-639953191,-335456539,1294972463,-687458509,
+335921179,-618067948,-200357828,-351022378,-636863217,990374654,-294456541,1297019901,-232723960,
+100985615,-569899036,-47643170,653069314,-356639990,905577483,-1073293600,1007095018,-639632384,
+-354890263,355164437,334313473,-688738321,31275459,436536530,-572055335,-215613431,-266925043,
+149941018,-217119516,132061238,203348476,-118162673,853613072,569182441,858669590,691857726,
+1042357503,-414303429,1169473246,-216984748,101962720,1238367763,-416426203,740367089,-468372242,
+268704512,32902653,117312548,369427736,437916675,1107816682,-83159830,1256191190,775432741,
+-618265626,639054880,-656921558,-318250751,303835643,-333520101,-132061443,639491088,-370650051,
+-116138797,249816806,-655686887,-85445425,-702477613,-435227910,717937411,923456752,-958078734,
+789704746,486281210,-722468831,689110250,216082698,-264569335,-53217003,955325206,-153015543,
+485085457,637084148,-254277176,167515421,-384367088,-505207298,319684382,216463850,-149740584,
+-67903018,135984863,703864347,-365499852,63129675,923260698,203745040,621806375,233765354,501276590,
+957495306,217537043,583796764,356181186,537726990,1176115496,-187024139,-337252309,-1258216484,
+-503511825,-186441998,168814826,-651481600,216211752,-100660970,621603332,119143431,219407892,
+-202175228,349496615,384639764,-350745622,-585560864,81732134,517543952,858915539,188274709,
+-624554054,-135858958,132847329,622326023,-488495308,719319842,-165467885,2131173384,-823137533,
+-1760157429,-635244532,-233300955,517332518,-588523246,-31002142,265951199,740957734,1441277935,
+-453833698,-201916898,-636689132,185597985,14651172,41252,8656230,-75418,-8287104,-36480,-26140335,
+106833,-185274960,-34650390,585105398,-622930430,284487651,-266408739,-217254381,-503895846,
+235589108,34546156,-572387868,-65213908,286115310,117895462,-724182495,-550116608,318308835,
+-554824418,187369512,-600516029,-1191767598,182456577,452724448,-2158018,-103216333,-182771943,
+-503976188,17370408,721619169,873865212,653797,186325749,451021341,772092633,-570233345,-605694664,
+-652805596,639035636,467993096,-505552647,759167781,552131056,115087096,-450366736,203033811,
+-673655552,-419768864,670100522,234295588,638972201,99549192,433661945,-203165993,166599688,
+-167834582,488043757,399890730,-283583990,-603129591,-248515076,-148774372,-620107758,99559702,
+-536938015,68348121,-153008136,-368513257,303826419,-621160406,534304021,637918992,336460820,
+-640937742,570429720,-132968229,2298623,825321479,369954782,-116253218,-639114749,790034669,
+735190998,-400892970,-181467098,-68210723,487249692,-369835018,520423743,573040891,521860616,
+571998748,-285606321,53678618,-891937802,518196460,-417997832,724510716,333457173,-234817534,
+450425907,-737343500,-636942889,468971287,-304687616,-36033484,-855368980,250673191,-534180899,
+572703704,-1097730,-418571006,285407570,-371581208,788470257,451404502,523971321,202893803,
+723916260,-384825856,-65863412,-85190376,1310777100,233970940,-431944955,-215571751,301736467,
+320008707,369809427,502407647,-50867754,-622858789,-354417654,-102427129,719385637,539500060,
+-287700220,-369421513,115029215,267506137,468835537,-170327611,-685719519,-401138454,-389218817,
+453720671,-1224537094,-466950373,402592014,374862007,721601298,149361628,-698800213,602554205,
+-638066448,568729381,-588260622,-305470720,-369434106,315950095,304341726,352579133,586099948,
+-471343628,-685823997,-34598627,-36301047,117043932,149219330,55644218,886235377,182778626,
+-621681637,702877687,-199835425,437778671,-199369239,-436528111,-186509063,551739391,-94889188,
+705629956,117435688,-589027547,-520616925,-585699815,-738726425,153817604,46671649,537855290,
+-572847845,203230948,-535493579,-269984455,-15463907,270004727,-34601971,115935252,-686957866,
+-652618251,639833865,-356503577,-772619817,-454959145,669128231,-773534949,534706397,85851111,
+-599401184,-338556869,166852567,-739771415,-556200700,642509286,-385098747,-770389280,-569964566,
+48943036,585762306,-86118168,-354815500,-266541565,-366733803,168821777,-503439612,154728946,
+-117256732,49219312,-233703976,-287246592,634788579,487331357,-368254503,-46581218,300098280,
+17629967,-484580065,-271063029,-551080225,-534770967,-436802041,2097619996,-1160238624,419240429,
+316147232,-84404259,655295710,-131921376,-83306512,-987893534,-166066134,584387607,500897763,
+-14022703,-67763680,-131789581,-232136981
 };
 
-/* sizes, then weights and factors of 'model/quant_dense_1/MatMul;model/quant_dense_1/BiasAdd' in
- * the order of their use */
-static const int32_t layer_5[147] = {
-2,0,0,64,0,2,540,128,127,0,0,0,782049,-54559,-7521863,-35399,696525563,-402010353,29606368,
-1106516533,-1345510189,956876200,-540060247,-553989380,112064263,471337760,253227537,-994385120,
--1456920837,-989862689,66260459,-492885305,-4463576,1187444142,185676973,-41149699,-824236234,
--321605816,-209599670,667147811,-886957780,-254299339,920599623,943631931,18364986,822467798,
--237319907,774969888,1280968235,7552,134744072,1280968235,7552,1280968235,7552,1280968235,7552,
--8350318,-8046,300830,-24290,-1312549392,202429213,920858811,752682693,-926077626,-133887682,
--299446749,166547413,-1075250705,-466413585,787805687,910222496,-521344235,223930845,103733795,
--289859626,-181290965,-84418311,820218414,-269882642,603059008,-353090882,556049965,498547403,
--670960116,-148732107,499592918,85760555,513726677,-673105659,98448918,942203649,1280968235,7552,
-134744072,1280968235,7552,1280968235,7552,1280968235,7552,-5720003,-21443,0,0,535358472,0,483192882,
-0,569762298,0,618395651,0,921948145,0,-485077222,0,-129376026,0,568125670,0,-1113253904,0,618374668,
-0,939500203,0,357103882,0,283883307,0,-1810886218,0,-250276332,0,-790025422,0,1280968235,7552,
-134744072,1280968235,7552,1280968235,7552,1280968235,7552
+/* what the layer of 'model/quant_dense_1/MatMul;model/quant_dense_1/BiasAdd' is like */
+static const int32_t layer_5[12] = {
+32,8,288,288,1280968235,7552,8,-128,127,0,0,0
+};
+
+/* weights and factors of 'model/quant_dense_1/MatMul;model/quant_dense_1/BiasAdd' in the order
+ * of their use */
+static const int32_t weights_5[90] = {
+782049,-54559,-7521863,-35399,-8350318,-8046,300830,-24290,696525563,-402010353,-1312549392,
+202429213,29606368,1106516533,920858811,752682693,-1345510189,956876200,-926077626,-133887682,
+-540060247,-553989380,-299446749,166547413,112064263,471337760,-1075250705,-466413585,253227537,
+-994385120,787805687,910222496,-1456920837,-989862689,-521344235,223930845,66260459,-492885305,
+103733795,-289859626,-4463576,1187444142,-181290965,-84418311,185676973,-41149699,820218414,
+-269882642,-824236234,-321605816,603059008,-353090882,-209599670,667147811,556049965,498547403,
+-886957780,-254299339,-670960116,-148732107,920599623,943631931,499592918,85760555,18364986,
+822467798,513726677,-673105659,-237319907,774969888,98448918,942203649,-5720003,-21443,535358472,
+483192882,569762298,618395651,921948145,-485077222,-129376026,568125670,-1113253904,618374668,
+939500203,357103882,283883307,-1810886218,-250276332,-790025422
 };
 
 /* exponentials by distance under the row's highest code, 31 fractional bits */
@@ -1977,7 +3411,7 @@ static const int32_t exponentials_6[256] = {
 
 int8_t *digits_conv_input(digits_conv_t *m)
 {
-    return m->arena.data + 52;
+    return m->arena.data + 940;
 }
 
 void digits_conv_run(digits_conv_t *m)
@@ -1985,19 +3419,19 @@ void digits_conv_run(digits_conv_t *m)
     int8_t *const arena = m->arena.data;
 
     /* Operator 0: CONV_2D 3x3 padding 1,1,1,1 */
-    conv_2d_0(arena + 52, arena + 256, arena, layer_0);
+    conv_2d_0(arena + 940, arena, arena + 1024, layer_0, weights_0);
 
     /* Operator 1: MAX_POOL_2D 2x2 stride 2x2 */
-    max_pool_2d_1(arena + 256, arena);
+    max_pool_2d_1(arena, arena, layer_1);
 
     /* Operator 2: CONV_2D 3x3 */
-    conv_2d_2(arena, arena, arena + 256, layer_2);
+    conv_2d_2(arena, arena + 832, arena + 256, layer_2, weights_2);
 
     /* Operator 4: FULLY_CONNECTED */
-    fully_connected_4(arena, arena, arena + 128, layer_4);
+    fully_connected_4(arena + 832, arena + 256, arena, layer_4, weights_4);
 
     /* Operator 5: FULLY_CONNECTED */
-    fully_connected_5(arena, arena, arena + 32, layer_5);
+    fully_connected_5(arena + 256, arena, layer_5, weights_5);
 
     /* Operator 6: SOFTMAX */
     softmax_6(arena, exponentials_6, arena + 12);

@@ -38,7 +38,7 @@ extern "C" {
 typedef struct {
     union {
         int32_t word; /* aligns the data */
-        int8_t data[1280];
+        int8_t data[1080];
     } arena;
 } digits_conv_t;
 
