@@ -97,7 +97,7 @@ impl Recipe {
         recipes
     }
 
-    /// What it is called: each way to compute a layer has its own name.
+    /// What it is called.
     pub fn name(&self) -> &'static str {
         match self {
             Recipe::Portable(_) => "portable",

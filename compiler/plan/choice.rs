@@ -139,7 +139,9 @@ impl Way {
         for priced in first {
             let name = priced.recipe.name();
             let same = |node: &Vec<Rc<Priced>>| {
-                node.iter().find(|other| other.recipe.name() == name).cloned()
+                let routine = priced.recipe.routine();
+                let alike = node.iter().find(|other| other.recipe.routine() == routine);
+                alike.or_else(|| node.iter().find(|other| other.recipe.name() == name)).cloned()
             };
             let Some(rest) = others.iter().map(same).collect::<Option<Vec<_>>>() else { continue };
             let nodes: Vec<Rc<Priced>> = [vec![priced.clone()], rest].concat();
@@ -228,6 +230,57 @@ pub fn best(
     chosen.reverse();
     Some(chosen)
 }
+
+/// Bytes of flash for a choice: each constant and each routine once, and the code of loop nests.
+fn flash(ways: &[Vec<Way>], chosen: &Chosen) -> usize {
+    let mut constants: BTreeMap<u64, usize> = BTreeMap::new();
+    let mut routines: Vec<(&Routine, usize)> = Vec::new();
+    let mut nests = 0;
+    let taken = ways.iter().zip(chosen).filter_map(|(ways, &way)| ways.get(way));
+    for priced in taken.flat_map(|way| &way.nodes) {
+        constants.extend(priced.constants.iter().copied());
+        match priced.recipe.routine() {
+            Some(routine) if routines.iter().any(|(known, _)| *known == routine) => {}
+            Some(routine) => routines.push((routine, priced.code)),
+            None => nests += priced.code,
+        }
+    }
+    constants.values().sum::<usize>() + routines.iter().map(|(_, size)| size).sum::<usize>() + nests
+}
+
+/// The same choice with other ways where that saves flash and costs little time: by this share of all
+/// cycles at most for a layer.
+pub fn compact(
+    ways: &[Vec<Way>],
+    allowed: &dyn Fn(usize, usize) -> bool,
+    mut chosen: Chosen,
+) -> Chosen {
+    let cycles = |layer: usize, way: usize| ways[layer].get(way).map_or(0, |way| way.cycles);
+    let all: u64 = chosen.iter().enumerate().map(|(layer, &way)| cycles(layer, way)).sum();
+    let mut bytes = flash(ways, &chosen);
+    loop {
+        let mut best: Option<(usize, usize, usize)> = None;
+        for (layer, own) in ways.iter().enumerate() {
+            for way in (0..own.len()).filter(|&way| allowed(layer, way)) {
+                let longer = cycles(layer, way).saturating_sub(cycles(layer, chosen[layer]));
+                if longer * SMALL_SHARE > all {
+                    continue;
+                }
+                let before = std::mem::replace(&mut chosen[layer], way);
+                let other = flash(ways, &chosen);
+                chosen[layer] = before;
+                if other < best.map_or(bytes, |(bytes, ..)| bytes) {
+                    best = Some((other, layer, way));
+                }
+            }
+        }
+        let Some((other, layer, way)) = best else { return chosen };
+        (bytes, chosen[layer]) = (other, way);
+    }
+}
+
+/// One part of so many.
+const SMALL_SHARE: u64 = 100;
 
 /// The recipe of each node of a schedule.
 pub fn recipes<'a>(schedule: &Schedule, ways: &'a [Vec<Way>], chosen: &Chosen) -> Vec<&'a Recipe> {

@@ -170,7 +170,14 @@ fn fit(
 ) -> Solution {
     let schedule = Schedule::new(graph, stripes);
     let ways = finder.ways(&schedule);
-    let trial = Trial { graph, schedule: &schedule, ways: &ways, target, prefer };
+    let mut trial = Trial {
+        graph,
+        schedule: &schedule,
+        ways: &ways,
+        target,
+        prefer,
+        unwanted: BTreeSet::new(),
+    };
     let mut given_up = BTreeSet::new();
     if prefer == Prefer::Size {
         // Loop nests for what routines can do save a little flash and cost several times the cycles:
@@ -180,7 +187,7 @@ fn fit(
             given_up.clear();
         }
     }
-    let unwanted = given_up.clone();
+    trial.unwanted = given_up.clone();
     let mut draft = trial.within(&given_up);
     let wanted = draft.alive.clone();
     let mut nearest = draft.clone();
@@ -196,7 +203,7 @@ fn fit(
         draft = nearest;
     } else {
         // What was given up first may not have been what counted.
-        for way in given_up.difference(&unwanted).copied().collect::<Vec<_>>() {
+        for way in given_up.difference(&trial.unwanted).copied().collect::<Vec<_>>() {
             given_up.remove(&way);
             let other = trial.within(&given_up);
             match other.short <= draft.short && other.cycles <= draft.cycles {
@@ -205,7 +212,7 @@ fn fit(
             }
         }
     }
-    let is_strained = draft.short.ram > 0 || given_up != unwanted;
+    let is_strained = draft.short.ram > 0 || given_up != trial.unwanted;
     let Draft { chosen, program, short, cycles, .. } = draft;
     Solution { ways, chosen, program, short, cycles, is_strained, wanted }
 }
@@ -234,6 +241,8 @@ struct Trial<'a> {
     ways: &'a [Vec<Way>],
     target: &'a Target,
     prefer: Prefer,
+    /// Ways that are taken only where that saves much.
+    unwanted: GivenUp,
 }
 
 /// Ways that are not to be taken: layer, way.
@@ -261,6 +270,15 @@ impl Trial<'_> {
             let chosen = within
                 .or_else(|| choice::best(self.ways, &allowed, usize::MAX, Prefer::Size))
                 .expect("each layer has a way");
+            let chosen = match self.prefer {
+                Prefer::Speed => chosen,
+                Prefer::Size => {
+                    let allowed = |layer: usize, way: usize| {
+                        allowed(layer, way) || self.unwanted.contains(&(layer, way))
+                    };
+                    choice::compact(self.ways, &allowed, chosen)
+                }
+            };
             let recipes = choice::recipes(self.schedule, self.ways, &chosen);
             let layout =
                 Layout::new(self.schedule, &recipes, self.target.alignment, Effort::Search);
@@ -285,7 +303,7 @@ impl Trial<'_> {
         }
     }
 
-    /// Among layers at which more is alive than there is, the way that can be given up for one with
+    /// Among layers at which about as much is alive as there is, or more, the way that can be given up for one with
     /// less scratch memory at the least cost for a byte.
     fn least_missed(&self, draft: &Draft, given_up: &GivenUp) -> Option<(usize, usize)> {
         let ram = self.target.memory.ram.unwrap_or(usize::MAX);
@@ -301,7 +319,8 @@ impl Trial<'_> {
             });
             Some((costs.min_by(f64::total_cmp)?, (layer, taken)))
         };
-        let full = (0..self.ways.len()).filter(|&layer| draft.alive[layer] > ram);
+        // Gaps between what is alive take some, too.
+        let full = (0..self.ways.len()).filter(|&layer| draft.alive[layer] > ram - ram / 16);
         full.filter_map(saving).min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, way)| way)
     }
 }
