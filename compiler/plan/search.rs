@@ -16,6 +16,8 @@ use crate::target::Target;
 const ROWS: [usize; 6] = [1, 2, 3, 4, 6, 8];
 /// So many layers before and behind those that take too much may be drawn in.
 const AROUND: usize = 5;
+/// So many layers are in a group at most.
+const LONGEST: usize = 16;
 /// How many groups of layers in stripes there are at most.
 const GROUPS: usize = 3;
 /// Of groups that don't fit at a glance, so many are laid out with care.
@@ -79,7 +81,7 @@ fn groups(graph: &Graph, taken: &[Stripes], alive: &[usize], limit: usize) -> Ve
     let end = (first..alive.len()).find(|layer| !full(layer)).unwrap_or(alive.len());
     let mut groups = Vec::new();
     for start in first.saturating_sub(AROUND)..end {
-        for end in start + 2..=(end + AROUND).min(graph.nodes.len()) {
+        for end in start + 2..=(end + AROUND).min(graph.nodes.len()).min(start + LONGEST) {
             let nodes = start..end;
             let apart =
                 |other: &Stripes| other.nodes.end <= nodes.start || nodes.end <= other.nodes.start;
