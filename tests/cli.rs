@@ -735,6 +735,16 @@ fn verify_says_bit_exact() {
     let output = tflc(&folder, line("verify digits_conv.tflite --golden golden.json"));
     assert_eq!(done(output), "bit-exact: 13 cases of golden.json\n");
     assert_eq!(folder.files(), ["digits_conv.tflite", "golden.json"]);
+    // A few rows at a time.
+    for (target, more) in [("cortex-m4", evaluated), ("rv32imc", "")] {
+        let arguments = format!("verify digits_conv.tflite -t {target} --ram 1000 --cases 4");
+        assert_eq!(done(tflc(&folder, line(&arguments))), format!("bit-exact: 4 cases\n{more}"));
+    }
+    fails(
+        tflc(&folder, line("verify digits_conv.tflite --ram 100")),
+        2,
+        &["more than --ram 100 allows"],
+    );
     fails(tflc(&folder, line("verify digits_conv.tflite --cases 0")), 2, &["--cases"]);
 
     let mut command = Command::new(env!("CARGO_BIN_EXE_tflc"));

@@ -10,6 +10,7 @@ use tflc::target::{format_size, Target};
 use tflc::text::thousands;
 use tflc::Compiled;
 
+use super::compile::Budgets;
 use super::{listing, tell, Failure};
 
 /// How many of the layers that hold the most are named.
@@ -32,8 +33,7 @@ struct Budget {
 /// told and let through.
 pub fn keep(
     model: &Path,
-    flash: Option<usize>,
-    ram: Option<usize>,
+    allowed: &Budgets,
     compiled: &Compiled,
     target: &Target,
 ) -> Result<(), Failure> {
@@ -42,7 +42,7 @@ pub fn keep(
         Budget {
             option: "--flash",
             unit: "bytes of flash (constants, and about so much code)",
-            allowed: flash,
+            allowed: allowed.flash,
             usual: target.memory.flash,
             needed: cost::flash(program, target),
             held_by: constants,
@@ -50,7 +50,7 @@ pub fn keep(
         Budget {
             option: "--ram",
             unit: "bytes of RAM",
-            allowed: ram,
+            allowed: allowed.ram,
             usual: target.memory.ram,
             needed: program.ram(),
             held_by: memory,

@@ -24,7 +24,19 @@ pub struct Shape {
     /// The core to compile for (`tflc targets` lists them), or a .toml file that describes one
     #[arg(short, long)]
     pub target: String,
-    /// The read-only memory for constants: the fastest code that fits; bytes, or 64K, or 1M
+    /// What the device has: arguments of their own.
+    #[arg(skip)]
+    pub budgets: Budgets,
+    /// Round once where the model rounds more often: each layer's results are within 1 of the exact
+    /// ones, and it is said how often they aren't exact
+    #[arg(long)]
+    pub relax_requant: bool,
+}
+
+/// What the device has for the model, and what to make of it.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Budgets {
+    /// The read-only memory for constants and code: the fastest code that fits; bytes, or 64K, or 1M
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub flash: Option<usize>,
     /// The memory for everything that changes, the stack not counted: the fastest code that fits
@@ -33,10 +45,6 @@ pub struct Shape {
     /// What to prefer where the budgets leave a choice
     #[arg(short = 'O', value_enum, value_name = "GOAL", default_value_t = Goal::Speed)]
     pub prefer: Goal,
-    /// Round once where the model rounds more often: each layer's results are within 1 of the exact
-    /// ones, and it is said how often they aren't exact
-    #[arg(long)]
-    pub relax_requant: bool,
 }
 
 /// What is preferred.
@@ -162,13 +170,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let options = options(arguments, target);
     let compiled = compile(&arguments.shape.model, &model, &options)?;
-    budget::keep(
-        &arguments.shape.model,
-        arguments.shape.flash,
-        arguments.shape.ram,
-        &compiled,
-        &options.target,
-    )?;
+    budget::keep(&arguments.shape.model, &arguments.shape.budgets, &compiled, &options.target)?;
     let texts = match &place.form {
         Form::Rust => vec![compiled.rust(&options)],
         Form::C(names) => {
@@ -320,8 +322,8 @@ impl Shape {
     /// What the library is asked, by that command line.
     fn asked(&self, target: Target, placement: Placement, arguments: String) -> Options {
         let (model, relax_requant) = (file_name(&self.model), self.relax_requant);
-        let target = target.with_memory(self.flash, self.ram);
-        let prefer = self.prefer.into();
+        let target = target.with_memory(self.budgets.flash, self.budgets.ram);
+        let prefer = self.budgets.prefer.into();
         Options { target, model, relax_requant, prefer, placement, arguments }
     }
 
@@ -334,12 +336,12 @@ impl Shape {
     fn command(&self, show: fn(&Path) -> String) -> String {
         let [model, target] = [&self.model, Path::new(&self.target)].map(|path| spell(path, show));
         let mut line = format!("{model} --target {target}");
-        for (name, size) in [("flash", self.flash), ("ram", self.ram)] {
+        for (name, size) in [("flash", self.budgets.flash), ("ram", self.budgets.ram)] {
             if let Some(size) = size {
                 line += &format!(" --{name} {}", format_size(size));
             }
         }
-        if self.prefer == Goal::Size {
+        if self.budgets.prefer == Goal::Size {
             line += " -O size";
         }
         if self.relax_requant {

@@ -66,6 +66,8 @@ struct CommandLine {
     #[command(flatten)]
     shape: Option<compile::Shape>,
     #[command(flatten)]
+    budgets: compile::Budgets,
+    #[command(flatten)]
     compile: Option<compile::Arguments>,
 }
 
@@ -80,14 +82,14 @@ enum Command {
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
-    let arguments = CommandLine::parse();
-    let result = match (arguments.command, arguments.shape, arguments.compile) {
-        (Some(Command::Report(arguments)), ..) => report::run(&arguments),
+    let command_line = CommandLine::parse();
+    let result = match (command_line.command, command_line.shape, command_line.compile) {
+        (Some(Command::Report(arguments)), ..) => report::run(arguments),
         (Some(Command::Run(arguments)), ..) => run::run(&arguments),
         (Some(Command::Verify(arguments)), ..) => verify::run(&arguments),
         (Some(Command::Targets), ..) => targets::run(),
         (None, Some(shape), Some(mut arguments)) => {
-            arguments.shape = shape;
+            arguments.shape = compile::Shape { budgets: command_line.budgets, ..shape };
             compile::run(&arguments)
         }
         (None, ..) => unreachable!("no arguments print the help"),

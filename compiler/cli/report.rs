@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use tflc::report::Report;
 
-use super::compile::{self, Shape};
+use super::compile::{self, Budgets, Shape};
 use super::files::{self, Output};
 use super::{budget, find_target, harmless, print, take, Failure};
 
@@ -16,6 +16,8 @@ use super::{budget, find_target, harmless, print, take, Failure};
 pub struct Arguments {
     #[command(flatten)]
     shape: Shape,
+    #[command(flatten)]
+    budgets: Budgets,
     /// Write the report as a page for browsers: one file that needs no other
     #[arg(long, value_name = "OUT.html")]
     html: Option<PathBuf>,
@@ -25,8 +27,9 @@ pub struct Arguments {
 }
 
 /// Reports as the command line says.
-pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let Arguments { shape, html, json } = arguments;
+pub fn run(arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { shape, budgets, html, json } = arguments;
+    let shape = Shape { budgets, ..shape };
     let mut wrong = Vec::new();
     let target = take(find_target(&shape.target), &mut wrong);
     let model = take(files::read(&shape.model), &mut wrong);
@@ -38,7 +41,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let options = shape.options(target);
     let compiled = compile::compile(&shape.model, &model, &options)?;
-    let fits = budget::keep(&shape.model, shape.flash, shape.ram, &compiled, &options.target);
+    let fits = budget::keep(&shape.model, &shape.budgets, &compiled, &options.target);
     let report = Report::new(&compiled, &options);
     if let Some(page) = page {
         files::write(&[(&page, report.html().as_bytes())])?;

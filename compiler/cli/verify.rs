@@ -7,12 +7,11 @@ use tflc::backend::Placement;
 use tflc::harness::{self, Language, Link};
 use tflc::ir::{self, Graph};
 use tflc::ops::{DType, TensorType, Value};
-use tflc::plan::Prefer;
 use tflc::text::thousands;
 use tflc::Options;
 
 use super::arithmetic::{Arithmetic, KNOWN};
-use super::{compile, files, find_target, print, take, tell, Failure};
+use super::{budget, compile, files, find_target, print, take, tell, Failure};
 
 /// Builds the generated code for this machine and checks its outputs, bit for bit
 ///
@@ -31,6 +30,8 @@ pub struct Arguments {
     /// How many inputs to try: the extremes first, then random ones, the same every time
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
     cases: u32,
+    #[command(flatten)]
+    budgets: compile::Budgets,
     /// Compile with --relax-requant: the outputs are compared with those that it allows, and it is
     /// said how far they are from the exact ones
     #[arg(long, conflicts_with = "golden")]
@@ -67,16 +68,17 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Err(Failure::Unusable(wrong));
     };
     let name = arguments.model.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let relax_requant = arguments.relax_requant;
+    let (relax_requant, budgets) = (arguments.relax_requant, &arguments.budgets);
     let options = Options {
-        target,
+        target: target.with_memory(budgets.flash, budgets.ram),
         model: name,
         relax_requant,
-        prefer: Prefer::Speed,
+        prefer: budgets.prefer.into(),
         placement: Placement { arena: arguments.arena.into(), ..Placement::default() },
         arguments: String::new(),
     };
     let compiled = compile::compile(&arguments.model, &model, &options)?;
+    budget::keep(&arguments.model, budgets, &compiled, &options.target)?;
     let graph = compiled.reference();
     let cases = match (&arguments.golden, golden.flatten()) {
         (Some(path), Some(text)) => {
