@@ -1,8 +1,8 @@
 //! Requires nothing; ensures that no two nodes compute the same from the same operands, nor the
-//! same accumulators, unless nodes are to have one result.
+//! same accumulators, unless nodes are to have one result and neither's codes tell the other's.
 
 use crate::ir::{Graph, Node, TensorId};
-use crate::ops::{Epilogue, Op};
+use crate::ops::{Epilogue, Map, Op, Stage};
 use crate::target::Target;
 
 /// Computes once what several nodes compute: converters emit a layer twice where it has two
@@ -24,9 +24,37 @@ pub fn run(graph: &mut Graph, target: &Target) {
         };
         match first {
             Some(first) => merge(graph, first, i),
-            None => i += 1,
+            None => {
+                if let Some((first, stages)) = whole.then(|| earlier(graph, i)).flatten() {
+                    let inputs = vec![graph.nodes[first].outputs[0]];
+                    let node = &mut graph.nodes[i];
+                    (node.op, node.inputs) = (Map { kind: "CLAMP", stages }.into(), inputs);
+                }
+                i += 1;
+            }
         }
     }
+}
+
+/// An earlier node whose codes need but a narrower clamp, and what follows it, to become a node's.
+fn earlier(graph: &Graph, node: usize) -> Option<(usize, Vec<Stage>)> {
+    let chain = |op: &Op| match op.epilogue().map(|epilogue| &epilogue.0[..]) {
+        Some([chain]) => Some(chain.0.clone()),
+        _ => None,
+    };
+    let own = chain(&graph.nodes[node].op)?;
+    let [requantize @ Stage::Requantize { .. }, Stage::Clamp { min, max }, ..] = &own[..] else {
+        return None;
+    };
+    let wider = |other: &[Stage]| {
+        matches!(other, [same, Stage::Clamp { min: low, max: high }]
+            if same == requantize && low <= min && max <= high)
+    };
+    let first = (0..node).find(|&j| {
+        let other = &graph.nodes[j];
+        same(graph, other, &graph.nodes[node]) && chain(&other.op).is_some_and(|c| wider(&c))
+    })?;
+    Some((first, own[1..].to_vec()))
 }
 
 /// Whether two nodes do the same with the same operands, but for their epilogues.
