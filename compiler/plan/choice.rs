@@ -174,6 +174,9 @@ impl Way {
     }
 }
 
+/// So many sums are kept behind a layer at most.
+const FRONT: usize = 8192;
+
 /// One way for each layer, by its position among the layer's ways; 0 where there is none.
 pub type Chosen = Vec<usize>;
 
@@ -215,6 +218,15 @@ pub fn best(
             fastest = fastest.min(sum.cycles);
             beats
         });
+        if sums.len() > FRONT {
+            // Evenly thinned, the smallest and the fastest among those that stay.
+            let (last, mut at) = (sums.len() - 1, 0);
+            let step = sums.len().div_ceil(FRONT);
+            sums.retain(|_| {
+                at += 1;
+                (at - 1) % step == 0 || at - 1 == last
+            });
+        }
         fronts.push(sums);
     }
     let front = fronts.last().expect("the first one");

@@ -8,6 +8,8 @@ use crate::ir::{Graph, TensorId};
 
 /// So many sets of nodes that have run are followed at a time.
 const FOLLOWED: usize = 400;
+/// Graphs of more nodes keep their order: the search would take too long.
+const LARGEST: usize = 200;
 
 /// The graph with its nodes in an order in which the least is alive at a time, if that isn't the one
 /// that it has.
@@ -16,7 +18,7 @@ const FOLLOWED: usize = 400;
 /// the order is the best one unless more sets of nodes are possible at a time than are followed.
 pub fn least(graph: &Graph) -> Option<Graph> {
     let nodes = Nodes::new(graph);
-    if !nodes.have_branches() {
+    if graph.nodes.len() > LARGEST || !nodes.have_branches() {
         return None;
     }
     let mut front: BTreeMap<Vec<bool>, Run> = BTreeMap::new();
