@@ -17,6 +17,7 @@ use super::{Alternative, Prefer};
 use crate::ir::Graph;
 use crate::kernels::{Binding, Layer, Recipe};
 use crate::loop_ir::assembly::Routine;
+use crate::ops::TensorType;
 use crate::target::Target;
 
 /// A loop nest is taken to cost as much more than it is estimated to: compilers may do worse.
@@ -86,15 +87,20 @@ impl<'a> Finder<'a> {
         let shapes = operands.map(|&id| graph.tensors[id].ty.shape.clone()).collect();
         let likeness = (schedule.sources[n], shapes, node.op.describe());
         let target = self.target;
-        let priced =
-            |recipe| Rc::new(Priced::new(recipe, Layer { graph, node, in_place: None }, target));
-        let find = || Recipe::all(graph, node, target).into_iter().map(priced).collect();
+        let find = || {
+            let recipes = Recipe::all(graph, node, target);
+            let is_only = recipes.len() == 1;
+            let layer = Layer { graph, node, in_place: None };
+            let priced = |recipe| Rc::new(Priced::new(recipe, layer, target, is_only));
+            recipes.into_iter().map(priced).collect()
+        };
         self.known.entry(likeness).or_insert_with(find).clone()
     }
 }
 
 impl Priced {
-    fn new(recipe: Recipe, layer: Layer, target: &Target) -> Priced {
+    /// `is_only` says that there is no other recipe, which then needs no close look.
+    fn new(recipe: Recipe, layer: Layer, target: &Target, is_only: bool) -> Priced {
         let lowering = recipe.lower(layer);
         let constants = lowering.bindings.iter().filter_map(|binding| match binding {
             Binding::Constant { value, .. } => {
@@ -112,12 +118,22 @@ impl Priced {
             }
             _ => {
                 let function = lowering.code.finish(String::new(), Vec::new());
-                let cost = cost::loops(&function, &[], target);
-                (cost.cycles + cost.cycles / DOUBT, cost.code as usize)
+                let cycles = match is_only {
+                    true => steps(layer),
+                    false => cost::cycles_of_loops(&function, &[], target),
+                };
+                let code = cost::code_of_loops(&function, &[], target);
+                (cycles + cycles / DOUBT, code as usize)
             }
         };
         Priced { recipe, cycles, code, constants }
     }
+}
+
+/// About the steps that a layer takes.
+fn steps(layer: Layer) -> u64 {
+    let inputs: Vec<&TensorType> = (0..layer.node.inputs.len()).map(|i| layer.input(i)).collect();
+    layer.node.op.work(&inputs, layer.output())
 }
 
 impl Way {

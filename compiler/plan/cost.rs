@@ -78,7 +78,7 @@ pub fn run(program: &Program, call: &Call, target: &Target) -> Run {
     let function = &program.functions[call.function];
     let Some(routine) = function.assembly() else {
         return Run {
-            cycles: Figure::about(loops(function, &call.scalars, target).cycles),
+            cycles: Figure::about(cycles_of_loops(function, &call.scalars, target)),
             stack: Figure::about(4 * (SAVED + spilled(&function.body))),
         };
     };
@@ -116,25 +116,21 @@ pub fn flash(program: &Program, target: &Target) -> usize {
     program.constant_bytes() + code.sum::<usize>()
 }
 
-/// What a loop nest takes, about.
-pub struct Estimate {
-    /// Cycles.
-    pub cycles: u64,
-    /// Bytes of code.
-    pub code: u64,
+/// About the cycles that a loop nest takes for those scalars.
+pub fn cycles_of_loops(function: &Function, scalars: &[Expr], target: &Target) -> u64 {
+    Nest::new(function, scalars, target).cycles()
 }
 
-/// About what a loop nest takes for those scalars.
-pub fn loops(function: &Function, scalars: &[Expr], target: &Target) -> Estimate {
-    let nest = || Nest::new(function, scalars, target);
-    Estimate { cycles: nest().cycles(), code: nest().code(&function.body) }
+/// About the bytes of a loop nest's code for those scalars.
+pub fn code_of_loops(function: &Function, scalars: &[Expr], target: &Target) -> u64 {
+    Nest::new(function, scalars, target).code(&function.body)
 }
 
 /// The bytes of code of a function that is called so.
 pub fn code(function: &Function, call: &Call, target: &Target) -> Figure {
     match function.assembly() {
         Some(routine) => Figure::exactly(routine.size() as u64),
-        None => Figure::about(loops(function, &call.scalars, target).code),
+        None => Figure::about(code_of_loops(function, &call.scalars, target)),
     }
 }
 

@@ -46,7 +46,7 @@ impl Layout {
                 continue;
             }
             let step = (alignment / dtype.size()).max(1);
-            let mut packing = Packing { step, ..Packing::default() };
+            let mut packing = Packing::new(step);
             let members: Vec<usize> =
                 (0..plan.buffers.len()).filter(|&i| plan.buffers[i].dtype == *dtype).collect();
             for (n, &i) in members.iter().enumerate() {

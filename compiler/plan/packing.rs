@@ -5,14 +5,15 @@
 pub type Ranges = Vec<(i64, i64)>;
 
 /// Buffers that have to be placed.
-#[derive(Default)]
 pub struct Packing {
     /// The elements of each.
-    pub lens: Vec<usize>,
-    /// For each buffer, by how much it must not begin behind which others.
-    pub apart: Vec<Vec<(usize, Ranges)>>,
+    lens: Vec<usize>,
+    /// For each buffer, by how much it must not begin behind which others; `None` where the two have
+    /// no byte in common, as most don't: there may be many pairs.
+    #[allow(clippy::box_collection)]
+    apart: Vec<Vec<(u32, Option<Box<Ranges>>)>>,
     /// Offsets are multiples of it.
-    pub step: usize,
+    step: usize,
 }
 
 /// How many arrangements are tried at most, how many placements are looked at until the smallest one is
@@ -20,8 +21,15 @@ pub struct Packing {
 const TRIES: usize = 1000;
 const PLACEMENTS: usize = 20_000;
 const WORK: usize = 2_000_000;
+/// Stacks of buffers are looked at from so many of the largest on.
+const STACKS: usize = 32;
 
 impl Packing {
+    /// No buffers yet, whose offsets are multiples of `step`.
+    pub fn new(step: usize) -> Self {
+        Packing { lens: Vec::new(), apart: Vec::new(), step }
+    }
+
     /// Adds a buffer of so many elements.
     pub fn push(&mut self, len: usize) {
         self.lens.push(len);
@@ -33,9 +41,20 @@ impl Packing {
         if forbidden.is_empty() {
             return;
         }
-        let mirrored = forbidden.iter().rev().map(|&(from, to)| (-to, -from)).collect();
-        self.apart[one].push((other, mirrored));
-        self.apart[other].push((one, forbidden));
+        let (mirrored, forbidden) = match forbidden == [self.whole(one, other)] {
+            true => (None, None),
+            false => {
+                let mirrored = forbidden.iter().rev().map(|&(from, to)| (-to, -from)).collect();
+                (Some(Box::new(mirrored)), Some(Box::new(forbidden)))
+            }
+        };
+        self.apart[one].push((other as u32, mirrored));
+        self.apart[other].push((one as u32, forbidden));
+    }
+
+    /// Between which values buffer `other` begins behind buffer `one` if the two have bytes in common.
+    fn whole(&self, one: usize, other: usize) -> (i64, i64) {
+        (-(self.lens[other] as i64), self.lens[one] as i64)
     }
 
     /// An offset for each buffer, and the length of it all: the smallest that is found.
@@ -86,15 +105,13 @@ impl Packing {
     /// What no packing is shorter than: buffers that must all lie apart, one behind the other.
     fn bound(&self) -> usize {
         let lies_apart = |one: usize, other: usize| {
-            let whole = (-(self.lens[other] as i64), self.lens[one] as i64);
-            let ranges = self.apart[other].iter().find(|(i, _)| *i == one);
-            ranges
-                .is_some_and(|(_, ranges)| ranges.iter().any(|r| r.0 <= whole.0 && whole.1 <= r.1))
+            let pair = self.apart[other].iter().find(|(i, _)| *i as usize == one);
+            pair.is_some_and(|(_, ranges)| ranges.is_none())
         };
         let largest_first = self.largest_first();
         let from = |&first: &usize| {
             let mut stack = vec![first];
-            for &other in &largest_first {
+            for &other in &largest_first[..largest_first.len().min(STACKS)] {
                 if other != first && stack.iter().all(|&one| lies_apart(one, other)) {
                     stack.push(other);
                 }
@@ -105,7 +122,7 @@ impl Packing {
                 stack.iter().map(|&i| self.lens[i].next_multiple_of(self.step) - self.lens[i]);
             ends.sum::<usize>() - slack.max().unwrap_or(0)
         };
-        largest_first.iter().map(from).max().unwrap_or(0)
+        largest_first[..largest_first.len().min(STACKS)].iter().map(from).max().unwrap_or(0)
     }
 
     /// An offset for each buffer, the largest placed first, and the length of it all.
@@ -137,8 +154,13 @@ impl Packing {
     fn lowest(&self, i: usize, offsets: &[Option<i64>], floor: i64, space: &mut Ranges) -> i64 {
         space.clear();
         for (j, ranges) in &self.apart[i] {
-            if let Some(at) = offsets[*j] {
-                space.extend(ranges.iter().map(|(from, to)| (at + from, at + to)));
+            let j = *j as usize;
+            if let Some(at) = offsets[j] {
+                let behind = |&(from, to): &(i64, i64)| (at + from, at + to);
+                match ranges {
+                    None => space.push(behind(&self.whole(j, i))),
+                    Some(ranges) => space.extend(ranges.iter().map(behind)),
+                }
             }
         }
         space.sort_unstable();
@@ -224,7 +246,7 @@ mod tests {
     use super::*;
 
     fn packing(lens: &[usize], apart: &[(usize, usize, Ranges)]) -> Packing {
-        let mut packing = Packing { step: 4, ..Packing::default() };
+        let mut packing = Packing::new(4);
         lens.iter().for_each(|&len| packing.push(len));
         for (one, other, ranges) in apart {
             packing.keep_apart(*one, *other, ranges.clone());
