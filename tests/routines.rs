@@ -25,7 +25,7 @@ use tflc::ops::{
 };
 
 /// How many layers are drawn.
-const LAYERS: u64 = 2500;
+const LAYERS: u64 = 5000;
 
 #[test]
 fn all_routines_are_exact() {
