@@ -17,7 +17,7 @@ use random_model::Rng;
 use tflc::ir::{Graph, Node, Tensor, TensorId};
 use tflc::kernels::dsp::{self, Argument, Kernel};
 use tflc::kernels::Layer;
-use tflc::loop_ir::assembly::machine::{self, Contents, Pointer, Prices, Segment};
+use tflc::loop_ir::assembly::machine::Prices;
 use tflc::ops::{
     Addend, Concatenation, Conv2d, DType, DepthwiseConv2d, Epilogue, FullyConnected, Multiplier,
     Op, Pack, Pad, ResizeNearestNeighbor, Stage, StridedRange, StridedSlice, TensorType, Transpose,
@@ -113,8 +113,6 @@ fn check(graph: &Graph, seed: u64) -> Result<Vec<&'static str>, String> {
 
 /// What a routine makes of operands.
 fn run(kernel: &Kernel, operands: &[Value], ty: &TensorType) -> Result<Value, String> {
-    let bytes = |words: &[i32]| words.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>();
-    let (head, weights) = (bytes(&kernel.head), bytes(&kernel.weights));
     let memory = |&arg: &Argument| match arg {
         Argument::Operand(i) => operands[i].ints().iter().map(|&x| x as u8).collect(),
         Argument::Result => vec![0x55; ty.elements()],
@@ -122,21 +120,7 @@ fn run(kernel: &Kernel, operands: &[Value], ty: &TensorType) -> Result<Value, St
         Argument::Head | Argument::Weights => Vec::new(),
     };
     let mut memories: Vec<Vec<u8>> = kernel.args.iter().map(memory).collect();
-    let mut segments: Vec<Segment> = (kernel.args.iter().zip(&mut memories))
-        .map(|(arg, memory)| {
-            let bytes = match arg {
-                Argument::Head => Contents::Constant(&head),
-                Argument::Weights => Contents::Constant(&weights),
-                _ => Contents::Memory(memory),
-            };
-            let writable = matches!(arg, Argument::Result | Argument::Scratch);
-            let open = vec![(0, bytes.len(), writable)];
-            Segment { bytes, open }
-        })
-        .collect();
-    let start = |segment: usize| Pointer { segment, offset: 0 };
-    let pointers: Vec<Pointer> = (0..segments.len()).map(start).collect();
-    machine::execute(&kernel.routine, &mut segments, &pointers, &Prices::default())?;
+    kernel.execute(&mut memories, &Prices::default())?;
     let result = kernel.args.iter().position(|&arg| arg == Argument::Result).expect("it has one");
     Ok(Value::from_ints(ty.clone(), memories[result].iter().map(|&x| i32::from(x as i8))))
 }

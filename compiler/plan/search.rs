@@ -117,7 +117,7 @@ fn best_group(
         let stripes = [taken, std::slice::from_ref(&group)].concat();
         let schedule = Schedule::new(graph, &stripes);
         let ways = finder.ways(&schedule);
-        if ways.iter().zip(&graph.nodes).any(|(ways, _)| ways.is_empty()) {
+        if ways.iter().any(Vec::is_empty) {
             continue;
         }
         // The fastest ways, or those with the least scratch memory.

@@ -22,7 +22,7 @@ mod weights;
 mod winograd;
 
 use super::{moves, Binding, Layer, Lowering};
-use crate::loop_ir::assembly::machine::{self, Contents, Cost, Pointer, Prices, Segment};
+use crate::loop_ir::assembly::machine::{self, Contents, Cost, Pointer, Prices, Segment, Times};
 use crate::loop_ir::assembly::Routine;
 use crate::loop_ir::Access;
 use crate::ops::{Conv2d, DepthwiseConv2d, Epilogue, FullyConnected, Op, Window};
@@ -161,21 +161,19 @@ pub struct Over {
 }
 
 impl Kernel {
-    /// Executes the routine on memory of its own.
+    /// Executes the routine on `memories`, one for each argument, those of constants empty; what it
+    /// takes, and when it touches what of each.
     ///
-    /// # Panics
-    /// When it does what it must not: a bug in tflc.
-    pub fn run(&self, layer: Layer, prices: &Prices) -> Run {
+    /// # Errors
+    /// What it does that it must not.
+    pub fn execute(
+        &self,
+        memories: &mut [Vec<u8>],
+        prices: &Prices,
+    ) -> Result<(Cost, Vec<Times>), String> {
         let bytes = |words: &[i32]| words.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>();
         let (head, weights) = (bytes(&self.head), bytes(&self.weights));
-        let memory = |&arg: &Argument| match arg {
-            Argument::Operand(i) => vec![0; layer.input(i).bytes()],
-            Argument::Result => vec![0; layer.output().bytes()],
-            Argument::Scratch => vec![0; self.scratch],
-            Argument::Head | Argument::Weights => Vec::new(),
-        };
-        let mut memories: Vec<Vec<u8>> = self.args.iter().map(memory).collect();
-        let mut segments: Vec<Segment> = (self.args.iter().zip(&mut memories))
+        let mut segments: Vec<Segment> = (self.args.iter().zip(memories))
             .map(|(arg, memory)| {
                 let bytes = match arg {
                     Argument::Head => Contents::Constant(&head),
@@ -189,7 +187,23 @@ impl Kernel {
             .collect();
         let start = |segment: usize| Pointer { segment, offset: 0 };
         let pointers: Vec<Pointer> = (0..segments.len()).map(start).collect();
-        let (cost, times) = machine::trace(&self.routine, &mut segments, &pointers, prices)
+        machine::trace(&self.routine, &mut segments, &pointers, prices)
+    }
+
+    /// Executes the routine on memory of its own.
+    ///
+    /// # Panics
+    /// When it does what it must not: a bug in tflc.
+    pub fn run(&self, layer: Layer, prices: &Prices) -> Run {
+        let memory = |&arg: &Argument| match arg {
+            Argument::Operand(i) => vec![0; layer.input(i).bytes()],
+            Argument::Result => vec![0; layer.output().bytes()],
+            Argument::Scratch => vec![0; self.scratch],
+            Argument::Head | Argument::Weights => Vec::new(),
+        };
+        let mut memories: Vec<Vec<u8>> = self.args.iter().map(memory).collect();
+        let (cost, times) = self
+            .execute(&mut memories, prices)
             .unwrap_or_else(|error| panic!("bug in tflc: {}: {error}", self.name));
         let over = |written: Argument| -> Vec<(usize, Over)> {
             let Some(written) = self.args.iter().position(|&arg| arg == written) else {
